@@ -1,0 +1,34 @@
+/* Files: whole reads, atomic writes, folders. */
+#ifndef DROVER_BASE_FILE_H
+#define DROVER_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* One piece of a file that is written from several. */
+typedef struct {
+    const void *data;
+    size_t size;
+} file_part_t;
+
+/* Writes the parts to `path` so that a reader sees the old file or the new one and never a piece:
+ * temporary file in the same folder, fsync, rename, fsync of the folder. Returns 0 or -1; on -1
+ * the old file is untouched and the temporary one is gone. */
+int file_write_atomic(const char *path, const file_part_t *parts, int n_parts, err_t *err);
+
+/* Reads the whole file; the caller frees *data, which has a '\0' behind its *size bytes. A file
+ * larger than max_bytes is an error. Returns 0 or -1. */
+int file_read(const char *path, size_t max_bytes, char **data, size_t *size, err_t *err);
+
+/* Makes the folder and its parents; fine if it is there already. Returns 0 or -1. */
+int file_make_folder(const char *path, err_t *err);
+
+bool file_is_folder(const char *path);
+bool file_exists(const char *path);
+
+/* "folder/name" in a new string that the caller frees. */
+char *file_join(const char *folder, const char *name);
+
+#endif

@@ -1,0 +1,135 @@
+/* err, file and pool. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/pool.h"
+
+static int s_make_folder(void **state)
+{
+    char template[] = "/tmp/drover-test-XXXXXX";
+    *state = strdup(mkdtemp(template));
+    return 0;
+}
+
+static int s_remove_folder(void **state)
+{
+    char command[256];
+    (void)snprintf(command, sizeof(command), "rm -rf '%s'", (char *)*state);
+    int r = system(command);
+    free(*state);
+    return r;
+}
+
+static void test_err_is_one_clean_line(void **state)
+{
+    (void)state;
+    err_t err;
+    assert_int_equal(err_set(&err, "file %s: line %d\nsecond", "a\tb", 3), -1);
+    assert_string_equal(err.text, "file a?b: line 3?second");
+    assert_int_equal(err_prefix(&err, "job %d", 7), -1);
+    assert_string_equal(err.text, "job 7: file a?b: line 3?second");
+    assert_int_equal(err_set(NULL, "ignored"), -1);
+}
+
+static void test_err_prefix_of_a_full_text_stays_inside(void **state)
+{
+    (void)state;
+    err_t err;
+    memset(err.text, 'x', sizeof(err.text) - 1);
+    err.text[sizeof(err.text) - 1] = '\0';
+    err_prefix(&err, "front");
+    assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
+    assert_memory_equal(err.text, "front: xxx", 10);
+}
+
+static void test_write_atomic_and_read_back(void **state)
+{
+    err_t err = {{0}};
+    char *path = file_join(*state, "f");
+    file_part_t parts[] = {{"ab", 2}, {"", 0}, {"cde", 3}};
+    assert_int_equal(file_write_atomic(path, parts, 3, &err), 0);
+    char *data;
+    size_t size;
+    assert_int_equal(file_read(path, 5, &data, &size, &err), 0);
+    assert_int_equal(size, 5);
+    assert_string_equal(data, "abcde");
+    free(data);
+    assert_int_equal(file_read(path, 4, &data, &size, &err), -1);
+    assert_non_null(strstr(err.text, "larger than 4 bytes"));
+    free(path);
+}
+
+static void test_failed_write_leaves_nothing(void **state)
+{
+    err_t err = {{0}};
+    char *folder = file_join(*state, "target");
+    assert_int_equal(mkdir(folder, 0777), 0);
+    /* renaming a file over a folder fails after the temporary file was written */
+    file_part_t part = {"x", 1};
+    assert_int_equal(file_write_atomic(folder, &part, 1, &err), -1);
+    assert_non_null(strstr(err.text, "target: cannot write"));
+    assert_int_equal(rmdir(folder), 0);
+    assert_int_equal(rmdir(*state), 0); /* empty: no temporary file is left */
+    assert_int_equal(mkdir(*state, 0777), 0);
+    free(folder);
+}
+
+static void test_make_folder_makes_parents(void **state)
+{
+    err_t err = {{0}};
+    char *deep = file_join(*state, "a/b//c");
+    assert_int_equal(file_make_folder(deep, &err), 0);
+    assert_int_equal(file_make_folder(deep, &err), 0);
+    assert_true(file_is_folder(deep));
+    char *file = file_join(*state, "a/file");
+    file_part_t part = {"x", 1};
+    assert_int_equal(file_write_atomic(file, &part, 1, &err), 0);
+    char *below = file_join(file, "d");
+    assert_int_equal(file_make_folder(below, &err), -1);
+    free(below);
+    free(file);
+    free(deep);
+}
+
+static void test_pool_reuses_and_outlives(void **state)
+{
+    (void)state;
+    pool_t *pool = pool_new(100);
+    float *a = pool_take(pool);
+    assert_int_equal((uintptr_t)a % 64, 0);
+    pool_give(a);
+    float *b = pool_take(pool);
+    assert_ptr_equal(a, b);
+    float *c = pool_take(pool);
+    assert_ptr_not_equal(b, c);
+    pool_destroy(&pool);
+    assert_null(pool);
+    pool_destroy(&pool);
+    c[0] = 1.0f; /* still ours */
+    pool_give(b);
+    pool_give(c); /* frees the pool; the sanitizer build watches */
+    pool_give(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_err_is_one_clean_line),
+        cmocka_unit_test(test_err_prefix_of_a_full_text_stays_inside),
+        cmocka_unit_test_setup_teardown(test_write_atomic_and_read_back, s_make_folder,
+                                        s_remove_folder),
+        cmocka_unit_test_setup_teardown(test_failed_write_leaves_nothing, s_make_folder,
+                                        s_remove_folder),
+        cmocka_unit_test_setup_teardown(test_make_folder_makes_parents, s_make_folder,
+                                        s_remove_folder),
+        cmocka_unit_test(test_pool_reuses_and_outlives),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
