@@ -1,0 +1,117 @@
+/* See blas.h. */
+#include "math/blas.h"
+
+#include <assert.h>
+#include <cblas.h>
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+
+static struct {
+    void (*sgemm)(enum CBLAS_ORDER, enum CBLAS_TRANSPOSE, enum CBLAS_TRANSPOSE, blasint, blasint,
+                  blasint, float, const float *, blasint, const float *, blasint, float, float *,
+                  blasint);
+    const char *core;
+} s_blas;
+
+/* Core types of OpenBLAS that need more than SSE, by what they need. */
+static const char *const s_avx512_cores[] = {"SkylakeX", "Cooperlake", "SapphireRapids", NULL};
+static const char *const s_avx2_cores[] = {"Haswell", "Zen", NULL};
+static const char *const s_avx_cores[] = {"Sandybridge", "Bulldozer", "Piledriver",
+                                          "Steamroller", "Excavator", NULL};
+
+static bool s_listed(const char *const *list, const char *core)
+{
+    for (; *list; list++)
+        if (strcasecmp(*list, core) == 0)
+            return true;
+    return false;
+}
+
+blas_cpu_t blas_cpu(void)
+{
+    blas_cpu_t cpu = {false, false};
+#if defined(__x86_64__)
+    cpu.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    cpu.avx512 = cpu.avx2 && __builtin_cpu_supports("avx512f") &&
+                 __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#endif
+    return cpu;
+}
+
+const char *blas_best_core(blas_cpu_t cpu)
+{
+    return cpu.avx512 ? "SkylakeX" : cpu.avx2 ? "Haswell" : NULL;
+}
+
+bool blas_can_run(blas_cpu_t cpu, const char *core)
+{
+    if (strcasecmp(core, "SkylakeX") == 0)
+        return cpu.avx512;
+    /* Cooperlake and later may use bfloat16 or AMX instructions that are not asked for here. */
+    if (s_listed(s_avx512_cores, core) || s_listed(s_avx_cores, core))
+        return false;
+    if (s_listed(s_avx2_cores, core))
+        return cpu.avx2;
+    return true;
+}
+
+/* dlsym returns an object pointer; POSIX says that it may be copied to a function pointer. */
+static int s_symbol(void *library, const char *name, void *function, err_t *err)
+{
+    void *symbol = dlsym(library, name);
+    if (!symbol)
+        return err_set(err, "OpenBLAS: no function %s in the library: %s", name, dlerror());
+    memcpy(function, &symbol, sizeof(symbol));
+    return 0;
+}
+
+int blas_open(const char *core, err_t *err)
+{
+    if (!s_blas.sgemm) {
+        const char *users = getenv("OPENBLAS_CORETYPE");
+        const char *wanted = core ? core : users && *users ? users : blas_best_core(blas_cpu());
+        if (wanted)
+            setenv("OPENBLAS_CORETYPE", wanted, 1);
+        setenv("OPENBLAS_NUM_THREADS", "1", 1); /* our threads are the parallelism */
+        void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+        if (!library)
+            return err_set(err, "OpenBLAS: cannot open libopenblas.so.0: %s", dlerror());
+        char *(*corename)(void) = NULL;
+        void (*set_num_threads)(int) = NULL;
+        if (s_symbol(library, "openblas_get_corename", &corename, err) != 0 ||
+            s_symbol(library, "openblas_set_num_threads", &set_num_threads, err) != 0 ||
+            s_symbol(library, "cblas_sgemm", &s_blas.sgemm, err) != 0) {
+            s_blas.sgemm = NULL;
+            dlclose(library);
+            return -1;
+        }
+        set_num_threads(1);
+        s_blas.core = corename();
+        log_debug("blas.open", "core=%s wanted=%s", s_blas.core, wanted ? wanted : "any");
+        if (wanted && !core && strcasecmp(wanted, s_blas.core) != 0)
+            log_warn("blas.core", "OpenBLAS runs its %s kernels though %s was asked for",
+                     s_blas.core, wanted);
+    }
+    if (core && strcasecmp(core, s_blas.core) != 0)
+        return err_set(err, "OpenBLAS runs its %s kernels, expected %s", s_blas.core, core);
+    return 0;
+}
+
+const char *blas_core(void)
+{
+    return s_blas.core;
+}
+
+void blas_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const float *a,
+               size_t lda, const float *b, size_t ldb, float *c, size_t ldc)
+{
+    assert(s_blas.sgemm);
+    s_blas.sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
+                 transpose_b ? CblasTrans : CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f,
+                 a, (blasint)lda, b, (blasint)ldb, 0.0f, c, (blasint)ldc);
+}

@@ -1,0 +1,80 @@
+/* The canonical reduction: a binary tree over blocks whose shape fixes the order of every sum.
+ *
+ * Node (level, index) covers blocks [index << level, (index + 1) << level), cut off at n_blocks.
+ * parent = left + right, in that order; where the right child covers no block, parent = left. So
+ * the sum depends on the blocks alone, never on who computed which nodes or when they arrived.
+ * The tree is also the exactly-once ledger: a node counts once, directly or below an ancestor.
+ */
+#ifndef DROVER_MATH_REDUCE_H
+#define DROVER_MATH_REDUCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    uint32_t level;
+    uint32_t index;
+} node_t;
+
+/* What a node sums to. `gradient` (P) is owned through release(hint), which may be NULL. */
+typedef struct {
+    float *gradient;
+    double cost;
+    uint64_t correct;
+    uint64_t rows;
+    void (*release)(void *hint);
+    void *hint;
+} partial_t;
+
+/* Gives the gradient back and empties the partial. */
+void partial_release(partial_t *partial);
+
+/* *left += *right, then *right is released: the one way in which two partials become one. */
+void partial_add(partial_t *left, partial_t *right, size_t n_params);
+
+/* Level of the root over n_blocks blocks (0 for one block). */
+uint32_t node_root_level(uint32_t n_blocks);
+
+/* Is there such a node over n_blocks blocks (level up to the root's, at least one block)? */
+bool node_valid(node_t node, uint32_t n_blocks);
+
+/* The blocks [*first, *end) of a valid node. */
+void node_range(node_t node, uint32_t n_blocks, uint32_t *first, uint32_t *end);
+
+/* The largest node that starts at block `first` and does not reach past `end`, first < end: walking
+ * a range with it gives the range's canonical nodes, at most 2 log2 of them. A node cut off at
+ * n_blocks counts as reaching to n_blocks. */
+node_t node_largest(uint32_t first, uint32_t end, uint32_t n_blocks);
+
+typedef struct reduce reduce_t;
+
+/* A tree of n_blocks >= 1 blocks for gradients of n_params floats. Never NULL. */
+reduce_t *reduce_new(uint32_t n_blocks, size_t n_params);
+void reduce_destroy(reduce_t **self_p);
+
+/* Releases all partials: nothing is complete. */
+void reduce_reset(reduce_t *self);
+
+/* Is the node complete: there, or below one that is? `node` must be valid. */
+bool reduce_complete(const reduce_t *self, node_t node);
+
+/* Takes the partial of a valid node; the callee owns it in any case and *partial is emptied.
+ * A complete node is a duplicate: released, false. Else it takes its place (partials below it, the
+ * same sum in pieces, are released) and sums run up as far as siblings are there: true. */
+bool reduce_insert(reduce_t *self, node_t node, partial_t *partial);
+
+/* Hands out the partial at a node if it is there itself; the caller then owns it and the tree
+ * still counts the node as complete. */
+bool reduce_take(reduce_t *self, node_t node, partial_t *partial);
+
+/* The root's partial once every block is in; borrowed until reset. NULL before. */
+const partial_t *reduce_root(const reduce_t *self);
+
+/* Blocks that are complete. */
+uint32_t reduce_blocks_done(const reduce_t *self);
+
+/* The first run of incomplete blocks at or after `from`: [*first, *end). False when none. */
+bool reduce_missing(const reduce_t *self, uint32_t from, uint32_t *first, uint32_t *end);
+
+#endif

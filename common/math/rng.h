@@ -1,0 +1,28 @@
+/* Counter-based random numbers: Philox4x32-10.
+ *
+ * Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011. A draw is a
+ * function of (seed, purpose, step, index) and of nothing that was drawn before, so any machine
+ * can make any draw. docs/determinism.md states the layout of key and counter.
+ */
+#ifndef DROVER_MATH_RNG_H
+#define DROVER_MATH_RNG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a draw is for; part of the counter, and therefore of the bits: never renumber. */
+typedef enum {
+    RNG_INIT = 1,   /* initial weights; index = parameter */
+    RNG_SAMPLE = 2, /* rows of a step; index = row */
+    RNG_SHOW = 3,   /* rows shown in pictures; index = position */
+} rng_purpose_t;
+
+/* The bijection itself, as in the paper's table of known answers. */
+void rng_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+
+/* out[i] = the 32 random bits of index first + i, for i in [0, n). Key = (seed low, seed high);
+ * index j is word j % 4 of the counter (j / 4 low, j / 4 high, step, purpose). */
+void rng_fill(uint64_t seed, rng_purpose_t purpose, uint32_t step, uint64_t first, size_t n,
+              uint32_t *out);
+
+#endif

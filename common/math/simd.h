@@ -1,0 +1,47 @@
+/* One loop, three instruction sets, the same bits.
+ *
+ * SIMD_VARIANTS(void, name, (declared arguments), (arguments)) defines `name` (`static void` for a
+ * file-local one) from a static inline `name_body`: compiled for AVX-512, AVX2 and the base
+ * instruction set, chosen once at run time. The bodies only use operations whose IEEE result does
+ * not depend on the vector width, and contraction to FMA is off, so the choice does not show in the
+ * bits (tests/unit/test_math.c).
+ */
+#ifndef DROVER_MATH_SIMD_H
+#define DROVER_MATH_SIMD_H
+
+#define SIMD_BODY static inline __attribute__((always_inline))
+
+#if defined(__x86_64__)
+#define SIMD_AVX512() __builtin_cpu_supports("avx512f")
+#define SIMD_AVX2()   __builtin_cpu_supports("avx2")
+#define SIMD_VARIANTS(linkage, name, declared, arguments)                                          \
+    __attribute__((target("avx512f,prefer-vector-width=512"))) static void name##_avx512 declared  \
+    {                                                                                              \
+        name##_body arguments;                                                                     \
+    }                                                                                              \
+    __attribute__((target("avx2"))) static void name##_avx2 declared                               \
+    {                                                                                              \
+        name##_body arguments;                                                                     \
+    }                                                                                              \
+    static void name##_base declared                                                               \
+    {                                                                                              \
+        name##_body arguments;                                                                     \
+    }                                                                                              \
+    linkage name declared                                                                          \
+    {                                                                                              \
+        if (SIMD_AVX512())                                                                         \
+            name##_avx512 arguments;                                                               \
+        else if (SIMD_AVX2())                                                                      \
+            name##_avx2 arguments;                                                                 \
+        else                                                                                       \
+            name##_base arguments;                                                                 \
+    }
+#else
+#define SIMD_VARIANTS(linkage, name, declared, arguments)                                          \
+    linkage name declared                                                                          \
+    {                                                                                              \
+        name##_body arguments;                                                                     \
+    }
+#endif
+
+#endif

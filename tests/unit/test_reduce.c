@@ -1,0 +1,205 @@
+/* The canonical tree: order of sums, ledger, ranges. */
+#include "unit.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "math/reduce.h"
+
+enum {
+    P = 3
+};
+
+static int s_live; /* partials handed out and not released */
+
+static void s_release(void *hint)
+{
+    s_live--;
+    free(hint);
+}
+
+/* A leaf whose floats make the sum depend on its order in the last bits. */
+static partial_t s_leaf(uint32_t block)
+{
+    partial_t partial = {.cost = 0.1 * (block + 1), .correct = block, .rows = 1};
+    partial.gradient = malloc(P * sizeof(float));
+    for (int i = 0; i < P; i++)
+        partial.gradient[i] = 1.0f / (float)(block * 3 + (uint32_t)i + 1);
+    partial.release = s_release;
+    partial.hint = partial.gradient;
+    s_live++;
+    return partial;
+}
+
+/* The definition, read off the header: parent = left + right. */
+static partial_t s_sum(node_t node, uint32_t n_blocks)
+{
+    if (node.level == 0)
+        return s_leaf(node.index);
+    node_t left = {node.level - 1, node.index * 2};
+    node_t right = {node.level - 1, node.index * 2 + 1};
+    partial_t sum = s_sum(left, n_blocks);
+    if (node_valid(right, n_blocks)) {
+        partial_t other = s_sum(right, n_blocks);
+        for (int i = 0; i < P; i++)
+            sum.gradient[i] += other.gradient[i];
+        sum.cost += other.cost;
+        sum.correct += other.correct;
+        sum.rows += other.rows;
+        partial_release(&other);
+    }
+    return sum;
+}
+
+static void s_assert_root(const reduce_t *reduce, uint32_t n_blocks)
+{
+    partial_t expected = s_sum((node_t){node_root_level(n_blocks), 0}, n_blocks);
+    const partial_t *root = reduce_root(reduce);
+    assert_non_null(root);
+    assert_memory_equal(root->gradient, expected.gradient, P * sizeof(float));
+    assert_memory_equal(&root->cost, &expected.cost, sizeof(double));
+    assert_int_equal(root->correct, expected.correct);
+    assert_int_equal(root->rows, n_blocks);
+    assert_int_equal(reduce_blocks_done(reduce), n_blocks);
+    partial_release(&expected);
+}
+
+static void test_any_order_and_any_cut_give_the_same_bits(void **state)
+{
+    (void)state;
+    srand(7);
+    for (uint32_t n_blocks = 1; n_blocks <= 70; n_blocks++) {
+        reduce_t *reduce = reduce_new(n_blocks, P);
+        for (int round = 0; round < 20; round++) {
+            /* random nodes, many of them covered already or covering others */
+            uint32_t n_inserted = 0;
+            while (!reduce_root(reduce)) {
+                uint32_t level = (uint32_t)rand() % (node_root_level(n_blocks) + 1);
+                node_t node = {round % 2 ? 0 : level, 0};
+                node.index = (uint32_t)rand() % n_blocks >> node.level;
+                bool complete = reduce_complete(reduce, node);
+                partial_t partial = s_sum(node, n_blocks);
+                assert_true(reduce_insert(reduce, node, &partial) == !complete);
+                assert_null(partial.gradient);
+                assert_true(reduce_complete(reduce, node));
+                assert_true(++n_inserted < 100000);
+            }
+            s_assert_root(reduce, n_blocks);
+            reduce_reset(reduce);
+            assert_int_equal(s_live, 0);
+        }
+        reduce_destroy(&reduce);
+    }
+}
+
+static void test_duplicates_and_larger_nodes(void **state)
+{
+    (void)state;
+    reduce_t *reduce = reduce_new(6, P);
+    partial_t leaf = s_sum((node_t){0, 1}, 6);
+    assert_true(reduce_insert(reduce, (node_t){0, 1}, &leaf));
+    leaf = s_sum((node_t){0, 1}, 6);
+    assert_false(reduce_insert(reduce, (node_t){0, 1}, &leaf)); /* itself */
+    assert_int_equal(reduce_blocks_done(reduce), 1);
+    partial_t four = s_sum((node_t){2, 0}, 6);
+    assert_true(reduce_insert(reduce, (node_t){2, 0}, &four)); /* replaces the leaf below it */
+    assert_int_equal(reduce_blocks_done(reduce), 4);
+    leaf = s_sum((node_t){0, 3}, 6);
+    assert_false(reduce_insert(reduce, (node_t){0, 3}, &leaf)); /* an ancestor is complete */
+    partial_t cut = s_sum((node_t){1, 2}, 6);
+    assert_true(reduce_insert(reduce, (node_t){1, 2}, &cut)); /* rises as (2,1), cut off at 6 */
+    s_assert_root(reduce, 6);
+    reduce_destroy(&reduce);
+    assert_int_equal(s_live, 0);
+}
+
+static void test_missing_ranges(void **state)
+{
+    (void)state;
+    reduce_t *reduce = reduce_new(11, P);
+    uint32_t first, end;
+    assert_true(reduce_missing(reduce, 0, &first, &end));
+    assert_true(first == 0 && end == 11);
+    partial_t partial = s_sum((node_t){1, 1}, 11);
+    reduce_insert(reduce, (node_t){1, 1}, &partial);
+    partial = s_sum((node_t){0, 7}, 11);
+    reduce_insert(reduce, (node_t){0, 7}, &partial);
+    assert_true(reduce_missing(reduce, 0, &first, &end));
+    assert_true(first == 0 && end == 2);
+    assert_true(reduce_missing(reduce, 2, &first, &end));
+    assert_true(first == 4 && end == 7);
+    assert_true(reduce_missing(reduce, 7, &first, &end));
+    assert_true(first == 8 && end == 11);
+    partial = s_sum((node_t){3, 1}, 11);
+    reduce_insert(reduce, (node_t){3, 1}, &partial);
+    assert_false(reduce_missing(reduce, 7, &first, &end));
+    reduce_destroy(&reduce);
+    assert_int_equal(s_live, 0);
+}
+
+static void test_taken_nodes_stay_complete(void **state)
+{
+    (void)state;
+    reduce_t *reduce = reduce_new(8, P);
+    partial_t out;
+    assert_false(reduce_take(reduce, (node_t){1, 0}, &out));
+    for (uint32_t block = 0; block < 2; block++) {
+        partial_t leaf = s_leaf(block);
+        reduce_insert(reduce, (node_t){0, block}, &leaf);
+    }
+    assert_true(reduce_take(reduce, (node_t){1, 0}, &out));
+    partial_t expected = s_sum((node_t){1, 0}, 8);
+    assert_memory_equal(out.gradient, expected.gradient, P * sizeof(float));
+    partial_release(&expected);
+    partial_release(&out);
+    partial_t again = s_leaf(1);
+    assert_false(reduce_insert(reduce, (node_t){0, 1}, &again));
+    assert_false(reduce_take(reduce, (node_t){1, 0}, &out));
+    reduce_destroy(&reduce);
+    assert_int_equal(s_live, 0);
+}
+
+static void test_ranges_fall_into_few_nodes(void **state)
+{
+    (void)state;
+    for (uint32_t n_blocks = 1; n_blocks <= 130; n_blocks++) {
+        for (uint32_t first = 0; first < n_blocks; first++) {
+            for (uint32_t end = first + 1; end <= n_blocks; end++) {
+                uint32_t at = first;
+                uint32_t n_nodes = 0;
+                while (at < end) {
+                    node_t node = node_largest(at, end, n_blocks);
+                    uint32_t node_first, node_end;
+                    assert_true(node_valid(node, n_blocks));
+                    node_range(node, n_blocks, &node_first, &node_end);
+                    assert_int_equal(node_first, at);
+                    assert_true(node_end <= end);
+                    at = node_end;
+                    n_nodes++;
+                }
+                assert_int_equal(at, end);
+                assert_true(n_nodes <= 2 * (node_root_level(n_blocks) + 1));
+            }
+        }
+        node_t root = node_largest(0, n_blocks, n_blocks);
+        assert_int_equal(root.level, node_root_level(n_blocks));
+    }
+    assert_false(node_valid((node_t){0, 5}, 5));
+    assert_false(node_valid((node_t){4, 0}, 5));
+    assert_false(node_valid((node_t){3, 0xffffffffu}, 5));
+    assert_true(node_valid((node_t){3, 0}, 5));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_any_order_and_any_cut_give_the_same_bits),
+        cmocka_unit_test(test_duplicates_and_larger_nodes),
+        cmocka_unit_test(test_missing_ranges),
+        cmocka_unit_test(test_taken_nodes_stay_complete),
+        cmocka_unit_test(test_ranges_fall_into_few_nodes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
