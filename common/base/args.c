@@ -1,0 +1,223 @@
+/* See args.h. */
+#include "base/args.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define OPTION_COLUMN 26
+#define LINE_WIDTH    98
+
+/* What every command has, behind its own options. */
+static const args_option_t s_set = {
+    .name = "set", .metavar = "KEY=VALUE", .help = "Set any key below; may be repeated"};
+static const args_option_t s_help = {.name = "help", .help = "Show this help"};
+
+static bool s_is(const args_option_t *option, const char *name, size_t n)
+{
+    return strlen(option->name) == n && strncmp(option->name, name, n) == 0;
+}
+
+static const args_option_t *s_find(const args_command_t *command, const char *name, size_t n)
+{
+    for (int i = 0; i < command->n_options; i++)
+        if (s_is(&command->options[i], name, n))
+            return &command->options[i];
+    if (command->settings && s_is(&s_set, name, n))
+        return &s_set;
+    return s_is(&s_help, name, n) ? &s_help : NULL;
+}
+
+static int s_fail(const args_command_t *command, const char *text, err_t *err)
+{
+    return err_set(err, "drover %s: %s (see drover %s --help)", command->name, text, command->name);
+}
+
+static int s_unknown(const args_command_t *command, const char *word, size_t n, err_t *err)
+{
+    const char *names[ARGS_MAX_OPTIONS + 2];
+    int n_names = 0;
+    assert(command->n_options <= ARGS_MAX_OPTIONS);
+    for (int i = 0; i < command->n_options; i++)
+        names[n_names++] = command->options[i].name;
+    if (command->settings)
+        names[n_names++] = s_set.name;
+    names[n_names++] = s_help.name;
+
+    char name[80];
+    char shown[72];
+    char text[256];
+    (void)snprintf(name, sizeof(name), "%.*s", (int)(n < 70 ? n : 70), word);
+    const char *bare = name + strspn(name, "-");
+    const char *nearest = text_nearest(bare, names, n_names);
+    /* --training.steps is a settings key, not an option */
+    const conf_key_t *key = command->settings ? conf_find(command->settings, bare) : NULL;
+    text_quote(name, shown);
+    if (key)
+        (void)snprintf(text, sizeof(text), "unknown option %s; did you mean '--set %s=...'?", shown,
+                       key->key);
+    else if (nearest)
+        (void)snprintf(text, sizeof(text), "unknown option %s; did you mean '--%s'?", shown,
+                       nearest);
+    else
+        (void)snprintf(text, sizeof(text), "unknown option %s", shown);
+    return s_fail(command, text, err);
+}
+
+/* Takes an option's value; `value` is NULL for those without. */
+static int s_take(const args_command_t *command, const args_option_t *option, const char *value,
+                  args_t *args, err_t *err)
+{
+    char text[256];
+    char shown[72];
+    if (option == &s_set) {
+        args->overrides[args->n_overrides++] =
+            (conf_override_t){.option = s_set.name, .text = value};
+    } else if (option->key) {
+        args->overrides[args->n_overrides++] = (conf_override_t){
+            .option = option->name, .key = option->key, .text = value ? value : "true"};
+    } else if (option->flag) {
+        *option->flag = true;
+    } else if (option->integer) {
+        char *end;
+        errno = 0;
+        long number = strtol(value, &end, 10);
+        if (end == value || *end || errno != 0 || strspn(value, "+-0123456789") != strlen(value)) {
+            (void)snprintf(text, sizeof(text), "--%s: %s is not a whole number; expected %d to %d",
+                           option->name, text_quote(value, shown), option->min, option->max);
+            return s_fail(command, text, err);
+        }
+        if (number < option->min || number > option->max) {
+            (void)snprintf(text, sizeof(text), "--%s: %s is out of range; expected %d to %d",
+                           option->name, text_quote(value, shown), option->min, option->max);
+            return s_fail(command, text, err);
+        }
+        *option->integer = (int)number;
+    } else {
+        *option->text = value;
+    }
+    return 0;
+}
+
+/* Handles the option at argv[*at]; leaves *at on its last word. */
+static int s_option(const args_command_t *command, int argc, char **argv, int *at, args_t *args,
+                    err_t *err)
+{
+    char text[256];
+    const char *word = argv[*at];
+    const char *equals = strchr(word, '=');
+    size_t n = equals ? (size_t)(equals - word) : strlen(word);
+    if (strcmp(word, "-h") == 0) {
+        args->help = true;
+        return 0;
+    }
+    const args_option_t *option = n > 2 && word[1] == '-' ? s_find(command, word + 2, n - 2) : NULL;
+    if (!option)
+        return s_unknown(command, word, n, err);
+    if (!option->metavar && equals) {
+        (void)snprintf(text, sizeof(text), "option '--%s' takes no value", option->name);
+        return s_fail(command, text, err);
+    }
+    if (option == &s_help) {
+        args->help = true;
+        return 0;
+    }
+    const char *value = equals ? equals + 1 : NULL;
+    if (option->metavar && !value) {
+        if (*at + 1 >= argc) {
+            (void)snprintf(text, sizeof(text), "option '--%s' needs a value %s", option->name,
+                           option->metavar);
+            return s_fail(command, text, err);
+        }
+        value = argv[++*at];
+    }
+    return s_take(command, option, value, args, err);
+}
+
+int args_parse(const args_command_t *command, int argc, char **argv, args_t *args, err_t *err)
+{
+    int r = -1;
+    char text[256];
+    char shown[72];
+    memset(args, 0, sizeof(*args));
+    args->overrides = calloc((size_t)argc + 1, sizeof(*args->overrides));
+    args->words = calloc((size_t)argc + 1, sizeof(*args->words));
+    if (!args->overrides || !args->words) {
+        s_fail(command, "out of memory", err);
+        goto out;
+    }
+    bool options_ended = false;
+    for (int i = 1; i < argc && !args->help; i++) {
+        if (!options_ended && strcmp(argv[i], "--") == 0) {
+            options_ended = true;
+        } else if (options_ended || argv[i][0] != '-' || argv[i][1] == '\0') {
+            args->words[args->n_words++] = argv[i];
+        } else if (s_option(command, argc, argv, &i, args, err) != 0) {
+            goto out;
+        }
+    }
+    if (!args->help && args->n_words > command->max_words) {
+        (void)snprintf(text, sizeof(text), "unexpected word %s; expected %s",
+                       text_quote(args->words[command->max_words], shown),
+                       command->max_words == 0 ? "only options" : command->words);
+        s_fail(command, text, err);
+        goto out;
+    }
+    if (!args->help && args->n_words < command->min_words) {
+        (void)snprintf(text, sizeof(text), "too few words; expected %s", command->words);
+        s_fail(command, text, err);
+        goto out;
+    }
+    r = 0;
+out:
+    if (r != 0)
+        args_clear(args);
+    return r;
+}
+
+void args_clear(args_t *args)
+{
+    free(args->overrides);
+    free(args->words);
+    memset(args, 0, sizeof(*args));
+}
+
+static void s_help_option(const args_command_t *command, const args_option_t *option, FILE *out)
+{
+    const conf_key_t *key = option->key ? conf_find(command->settings, option->key) : NULL;
+    const char *help = option->help ? option->help : key->help;
+    char head[128];
+    (void)snprintf(head, sizeof(head), "--%s%s%s", option->name, option->metavar ? " " : "",
+                   option->metavar ? option->metavar : "");
+    (void)fprintf(out, "  %-*s", OPTION_COLUMN - 2, head);
+    if (strlen(head) >= OPTION_COLUMN - 2)
+        (void)fprintf(out, "\n%*s", OPTION_COLUMN, "");
+    char text[512];
+    char lead[OPTION_COLUMN + 1];
+    (void)snprintf(lead, sizeof(lead), "%*s", OPTION_COLUMN, "");
+    (void)snprintf(text, sizeof(text), "%s%s%s%s", help, key ? " (sets " : "", key ? key->key : "",
+                   key ? ")" : "");
+    text_wrap(out, text, OPTION_COLUMN, lead, LINE_WIDTH);
+    (void)fputc('\n', out);
+}
+
+void args_help(const args_command_t *command, FILE *out)
+{
+    (void)fprintf(out, "usage: drover %s%s%s [options]\n\n%s\n\nOptions:\n", command->name,
+                  command->words[0] ? " " : "", command->words, command->summary);
+    for (int i = 0; i < command->n_options; i++)
+        s_help_option(command, &command->options[i], out);
+    if (command->settings)
+        s_help_option(command, &s_set, out);
+    s_help_option(command, &s_help, out);
+    if (command->settings) {
+        (void)fputs(
+            "\nSettings, in a YAML file or by --set (default < file < --set and options):\n", out);
+        conf_help(command->settings, out);
+    }
+    if (command->notes)
+        (void)fprintf(out, "\n%s\n", command->notes);
+}

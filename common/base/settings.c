@@ -1,0 +1,267 @@
+/* See settings.h. */
+#include "base/settings.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+
+/* conf stores the index of a choice as an int. */
+_Static_assert(sizeof(settings_activation_t) == sizeof(int), "enums are ints");
+_Static_assert(sizeof(log_level_t) == sizeof(int), "enums are ints");
+
+#define AT(field)       offsetof(settings_t, field)
+#define LAYER_AT(field) offsetof(settings_layer_t, field)
+
+static const char *const s_activations[] = {"tanh", "sigmoid", NULL};
+static const char *const s_inits[] = {"uniform", NULL};
+static const char *const s_modes[] = {"strict", "fast", NULL};
+static const char *const s_kernels[] = {"auto", "dense", NULL};
+static const char *const s_levels[] = {"debug", "info", "warn", "error", NULL};
+
+static const conf_key_t s_layer_keys[] = {
+    {.key = "units",
+     .type = CONF_INT,
+     .offset = LAYER_AT(units),
+     .min = 1,
+     .max = 65536,
+     .help = "Units of the layer"},
+    {.key = "activation",
+     .type = CONF_ENUM,
+     .offset = LAYER_AT(activation),
+     .choices = s_activations,
+     .help = "Activation function"},
+};
+
+static const conf_table_t s_layer_table = {
+    s_layer_keys, sizeof(s_layer_keys) / sizeof(s_layer_keys[0]), sizeof(settings_layer_t)};
+
+static const conf_key_t s_keys[] = {
+    {.key = "model.layers",
+     .type = CONF_LIST,
+     .offset = AT(model.layers),
+     .count_offset = AT(model.n_layers),
+     .items = &s_layer_table,
+     .max = SETTINGS_MAX_LAYERS,
+     .initial = "[{units: 64, activation: tanh}, {units: 10, activation: sigmoid}]",
+     .help = "Layers behind the input, the last one being the output with a unit a class; "
+             "activation: tanh or sigmoid"},
+    {.key = "model.init",
+     .type = CONF_ENUM,
+     .offset = AT(model.init),
+     .choices = s_inits,
+     .initial = "uniform",
+     .help = "How parameters start: uniform draws them from [-0.5, 0.5)"},
+
+    {.key = "data.path",
+     .type = CONF_STRING,
+     .offset = AT(data.path),
+     .initial = "",
+     .help = "Folder with the four MNIST-named files, plain or .gz"},
+    {.key = "data.train_images",
+     .type = CONF_STRING,
+     .offset = AT(data.train_images),
+     .initial = "",
+     .help = "File of training images, IDX or CSV; goes before data.path"},
+    {.key = "data.train_labels",
+     .type = CONF_STRING,
+     .offset = AT(data.train_labels),
+     .initial = "",
+     .help = "File of training labels; goes before data.path"},
+    {.key = "data.test_images",
+     .type = CONF_STRING,
+     .offset = AT(data.test_images),
+     .initial = "",
+     .help = "File of test images; goes before data.path"},
+    {.key = "data.test_labels",
+     .type = CONF_STRING,
+     .offset = AT(data.test_labels),
+     .initial = "",
+     .help = "File of test labels; goes before data.path"},
+    {.key = "data.train_rows",
+     .type = CONF_INT,
+     .offset = AT(data.train_rows),
+     .min = 0,
+     .max = 2147483647,
+     .unit = "rows",
+     .initial = "0",
+     .help = "Train on the first rows only; 0 = all"},
+
+    {.key = "training.steps",
+     .type = CONF_INT,
+     .offset = AT(training.steps),
+     .min = 1,
+     .max = 1000000000,
+     .unit = "steps",
+     .initial = "100",
+     .help = "How many steps to train; a step is one update of the weights"},
+    {.key = "training.sample",
+     .type = CONF_REAL,
+     .offset = AT(training.sample),
+     .min = 0,
+     .above_min = true,
+     .max = 1,
+     .initial = "0.7",
+     .help = "Probability with which a step takes each row, without replacement"},
+    {.key = "training.block_rows",
+     .type = CONF_INT,
+     .offset = AT(training.block_rows),
+     .min = 1,
+     .max = 65536,
+     .unit = "rows",
+     .initial = "512",
+     .help = "Rows of a block, the unit of work and of the canonical sum; another value gives "
+             "other bits"},
+    {.key = "training.seed",
+     .type = CONF_U64,
+     .offset = AT(training.seed),
+     .initial = "1",
+     .help = "Seed of the starting weights and of the samples"},
+    {.key = "training.learning_rate",
+     .type = CONF_REAL,
+     .offset = AT(training.learning_rate),
+     .min = 0,
+     .above_min = true,
+     .max = 1e6,
+     .initial = "0.1",
+     .help = "Learning rate of the first step"},
+    {.key = "training.bold_driver.up",
+     .type = CONF_REAL,
+     .offset = AT(training.bold_driver.up),
+     .min = 1,
+     .max = 1000,
+     .initial = "1.05",
+     .help = "Factor on the learning rate when the cost fell; 1 keeps it"},
+    {.key = "training.bold_driver.down",
+     .type = CONF_REAL,
+     .offset = AT(training.bold_driver.down),
+     .min = 0,
+     .above_min = true,
+     .max = 1,
+     .below_max = true,
+     .initial = "0.5",
+     .help = "Factor on the learning rate when the cost did not fall"},
+    {.key = "training.bold_driver.rollback",
+     .type = CONF_BOOL,
+     .offset = AT(training.bold_driver.rollback),
+     .initial = "false",
+     .help = "Undo a step that raised the cost before the next try"},
+
+    {.key = "checkpoint.every_steps",
+     .type = CONF_INT,
+     .offset = AT(checkpoint.every_steps),
+     .min = 0,
+     .max = 1000000000,
+     .unit = "steps",
+     .initial = "10",
+     .help = "Write a checkpoint every so many steps; 0 = only at the end"},
+
+    {.key = "numerics.mode",
+     .type = CONF_ENUM,
+     .offset = AT(numerics.mode),
+     .choices = s_modes,
+     .initial = "strict",
+     .help = "strict refuses workers whose kernel would give other bits; fast takes them"},
+    {.key = "numerics.kernel",
+     .type = CONF_ENUM,
+     .offset = AT(numerics.kernel),
+     .choices = s_kernels,
+     .initial = "auto",
+     .help = "Compute path of the gradients"},
+
+    {.key = "server.bind",
+     .type = CONF_STRING,
+     .offset = AT(server.bind),
+     .initial = "tcp://127.0.0.1:5570",
+     .help = "Control endpoint of the server; the other planes take the ports behind it"},
+    {.key = "server.min_workers",
+     .type = CONF_INT,
+     .offset = AT(server.min_workers),
+     .min = 1,
+     .max = 100000,
+     .unit = "workers",
+     .initial = "1",
+     .help = "Wait for so many workers before the first step"},
+
+    {.key = "worker.threads",
+     .type = CONF_INT,
+     .offset = AT(worker.threads),
+     .min = 1,
+     .max = 1024,
+     .unit = "threads",
+     .initial = "1",
+     .help = "Compute threads of each worker"},
+
+    {.key = "output.path",
+     .type = CONF_STRING,
+     .offset = AT(output.path),
+     .initial = "",
+     .help = "Folder for the output of the run; empty = a new one below runs/"},
+
+    {.key = "log.level",
+     .type = CONF_ENUM,
+     .offset = AT(log.level),
+     .choices = s_levels,
+     .initial = "info",
+     .help = "Least severe log lines to show"},
+};
+
+static const conf_table_t s_table = {s_keys, sizeof(s_keys) / sizeof(s_keys[0]),
+                                     sizeof(settings_t)};
+
+const conf_table_t *settings_table(void)
+{
+    return &s_table;
+}
+
+void settings_init(settings_t *self)
+{
+    conf_init(&s_table, self);
+}
+
+void settings_clear(settings_t *self)
+{
+    conf_clear(&s_table, self);
+}
+
+int settings_load(settings_t *self, const char *path, const conf_override_t *overrides,
+                  int n_overrides, err_t *err)
+{
+    settings_t fresh;
+    settings_init(&fresh);
+    int r = path ? conf_load_file(&s_table, &fresh, path, err) : 0;
+    for (int i = 0; r == 0 && i < n_overrides; i++)
+        r = conf_override(&s_table, &fresh, &overrides[i], err);
+    if (r != 0) {
+        settings_clear(&fresh);
+        return -1;
+    }
+    settings_clear(self);
+    *self = fresh;
+    return 0;
+}
+
+int settings_write(const settings_t *self, const char *path, err_t *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return err_set_errno(err, "%s: cannot write", path);
+    (void)fprintf(out, "# Settings of drover " DROVER_VERSION ", defaults filled in.\n\n");
+    conf_write(&s_table, self, out);
+    int r = fclose(out);
+    file_part_t part = {text, size};
+    if (r != 0)
+        err_set_errno(err, "%s: cannot write", path);
+    else
+        r = file_write_atomic(path, &part, 1, err);
+    free(text);
+    return r == 0 ? 0 : -1;
+}
+
+const char *settings_activation_name(settings_activation_t activation)
+{
+    return s_activations[activation];
+}

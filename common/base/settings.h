@@ -1,0 +1,107 @@
+/* All settings of the product as plain values, and the one table that describes them. */
+#ifndef DROVER_BASE_SETTINGS_H
+#define DROVER_BASE_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/log.h"
+
+#define SETTINGS_MAX_LAYERS 32
+
+typedef enum {
+    SETTINGS_TANH,
+    SETTINGS_SIGMOID,
+} settings_activation_t;
+
+typedef enum {
+    SETTINGS_INIT_UNIFORM,
+} settings_init_t;
+
+typedef enum {
+    SETTINGS_STRICT,
+    SETTINGS_FAST,
+} settings_mode_t;
+
+typedef enum {
+    SETTINGS_KERNEL_AUTO,
+    SETTINGS_KERNEL_DENSE,
+} settings_kernel_t;
+
+typedef struct {
+    int units;
+    settings_activation_t activation;
+} settings_layer_t;
+
+/* Strings are owned and never NULL; "" means not given. */
+typedef struct settings {
+    struct {
+        settings_layer_t *layers; /* owned; behind the input, the last one is the output */
+        int n_layers;
+        settings_init_t init;
+    } model;
+    struct {
+        char *path;
+        char *train_images; /* a file by role goes before the one in `path` */
+        char *train_labels;
+        char *test_images;
+        char *test_labels;
+        int train_rows; /* 0 = all */
+    } data;
+    struct {
+        int steps;
+        double sample;
+        int block_rows;
+        uint64_t seed;
+        double learning_rate;
+        struct {
+            double up;
+            double down;
+            bool rollback;
+        } bold_driver;
+    } training;
+    struct {
+        int every_steps; /* 0 = only at the end */
+    } checkpoint;
+    struct {
+        settings_mode_t mode;
+        settings_kernel_t kernel;
+    } numerics;
+    struct {
+        char *bind;
+        int min_workers;
+    } server;
+    struct {
+        int threads;
+    } worker;
+    struct {
+        char *path;
+    } output;
+    struct {
+        log_level_t level;
+    } log;
+} settings_t;
+
+/* The table of all keys above, for conf_* and args_*. */
+const conf_table_t *settings_table(void);
+
+/* Fills *self (any contents) with the defaults. */
+void settings_init(settings_t *self);
+
+/* Frees what *self owns and zeroes it; fine twice. */
+void settings_clear(settings_t *self);
+
+/* Sets *self, which must be initialised, to defaults < file < overrides. path may be NULL. Returns
+ * 0, or -1 with *err set and *self as it was. */
+int settings_load(settings_t *self, const char *path, const conf_override_t *overrides,
+                  int n_overrides, err_t *err);
+
+/* Writes all settings to a file as commented YAML, atomically. Returns 0 or -1. */
+int settings_write(const settings_t *self, const char *path, err_t *err);
+
+/* The word of the YAML file for an activation: "tanh". */
+const char *settings_activation_name(settings_activation_t activation);
+
+#endif
