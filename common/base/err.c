@@ -1,4 +1,5 @@
 /* See err.h. */
+#define ERR_DEFINES
 #include "base/err.h"
 
 #include <errno.h>

@@ -85,7 +85,7 @@ int file_read(const char *path, size_t max_bytes, char **data, size_t *size, err
     int r = -1;
     char *bytes = NULL;
     size_t used = 0;
-    size_t room = 64 * 1024;
+    size_t room = (size_t)64 * 1024;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_set_errno(err, "%s: cannot open", path);

@@ -85,7 +85,7 @@ static double s_cost(const model_t *model, const float *params, const float *x,
 {
     double cost = 0;
     for (size_t r = 0; r < B; r++) {
-        double a[8], next[8];
+        double a[8] = {0}, next[8] = {0};
         for (uint32_t i = 0; i < model->n_inputs; i++)
             a[i] = x[r * model->n_inputs + i];
         for (uint32_t l = 0; l < model->n_layers; l++) {
