@@ -10,11 +10,11 @@ test_setup() {
     printf '#include "base/err.h"\n#include "math/rng.h"\n#include <czmq.h>\n' >common/proto/link.c
     printf '#include "proto/wire.h"\n#include <zmq.h>\n' >parameter_server/server.c
     printf '#include "workers/worker.h"\n#include "parameter_server/server.h"\n' >cli/cmd_train.c
+    "$check" .
 }
 
-# refuses FILE INCLUDE: the tree is right, and wrong once the file includes it.
+# refuses FILE INCLUDE: the tree, which is right, is wrong once the file includes it.
 refuses() {
-    "$check" .
     printf '#include <stddef.h>\n  #  include %s\n' "$2" >"$1"
     run "$check" .
     rm "$1"
