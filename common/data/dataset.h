@@ -26,9 +26,14 @@ void dataset_destroy(dataset_t **self_p);
 dataset_t *dataset_load(const char *images_path, const char *labels_path, size_t max_rows,
                         err_t *err);
 
+/* Loads images alone, IDX or CSV without labels, as dataset_load does. The caller frees *images,
+ * (*n_rows, *n_inputs). Returns 0 or -1. */
+int dataset_load_images(const char *path, size_t max_rows, uint8_t **images, size_t *n_rows,
+                        size_t *n_inputs, err_t *err);
+
 size_t dataset_rows(const dataset_t *self);
-size_t dataset_inputs(const dataset_t *self); /* bytes a row */
-size_t dataset_classes(const dataset_t *self); /* largest label + 1 */
+size_t dataset_inputs(const dataset_t *self);         /* bytes a row */
+size_t dataset_classes(const dataset_t *self);        /* largest label + 1 */
 const uint8_t *dataset_images(const dataset_t *self); /* borrowed, (rows, inputs) */
 const uint8_t *dataset_labels(const dataset_t *self); /* borrowed, (rows) */
 
@@ -44,8 +49,9 @@ typedef struct {
 } data_files_t;
 
 /* Finds the four files in `folder`: MNIST's IDX names (train-images-idx3-ubyte, and t10k-...; also
- * with '.' for '-' before idx; plain or .gz) or the names that `drover data to-csv` writes. Returns
- * 0, or -1 with *err naming the folder and the first name that is missing. */
+ * with '.' for '-' before idx) or the names that `drover data to-csv` writes (train_images.csv,
+ * ...), plain or .gz; all four of one kind. *files is cleared first. Returns 0, or -1 with *err
+ * naming the folder and the first name that is missing. */
 int data_files_find(const char *folder, data_files_t *files, err_t *err);
 void data_files_clear(data_files_t *files);
 

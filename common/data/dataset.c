@@ -1,0 +1,288 @@
+/* See dataset.h. The only file of this layer that knows which format a file has. */
+#include "data/dataset.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "base/file.h"
+#include "data/csv.h"
+#include "data/gzstream.h"
+#include "data/idx.h"
+#include "data/rows.h"
+
+struct dataset {
+    uint8_t *images; /* owned, (n_rows, n_inputs) */
+    uint8_t *labels; /* owned, (n_rows) */
+    size_t n_rows;
+    size_t n_inputs;
+    size_t n_classes;
+    char digest[DATASET_DIGEST_HEX];
+};
+
+static void s_hash_size(XXH3_state_t *hash, size_t size)
+{
+    uint8_t bytes[8];
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)((uint64_t)size >> (8 * i));
+    XXH3_128bits_update(hash, bytes, sizeof(bytes));
+}
+
+static void s_make_digest(dataset_t *self)
+{
+    XXH3_state_t *hash = XXH3_createState();
+    if (!hash)
+        abort();
+    XXH3_128bits_reset(hash);
+    s_hash_size(hash, self->n_rows);
+    s_hash_size(hash, self->n_inputs);
+    XXH3_128bits_update(hash, self->images, self->n_rows * self->n_inputs);
+    XXH3_128bits_update(hash, self->labels, self->n_rows);
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash));
+    XXH3_freeState(hash);
+    for (int i = 0; i < 16; i++)
+        (void)snprintf(self->digest + 2 * i, 3, "%02x", canonical.digest[i]);
+}
+
+dataset_t *dataset_new(uint8_t **images, uint8_t **labels, size_t n_rows, size_t n_inputs)
+{
+    assert(n_rows >= 1 && n_inputs >= 1);
+    dataset_t *self = calloc(1, sizeof(*self));
+    if (!self)
+        abort();
+    self->images = *images;
+    self->labels = *labels;
+    *images = NULL;
+    *labels = NULL;
+    self->n_rows = n_rows;
+    self->n_inputs = n_inputs;
+    for (size_t i = 0; i < n_rows; i++)
+        if (self->n_classes <= self->labels[i])
+            self->n_classes = (size_t)self->labels[i] + 1;
+    s_make_digest(self);
+    return self;
+}
+
+void dataset_destroy(dataset_t **self_p)
+{
+    dataset_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    free(self->images);
+    free(self->labels);
+    free(self);
+}
+
+typedef enum {
+    FORMAT_IDX,
+    FORMAT_CSV,
+} format_t;
+
+/* IDX begins with two zero bytes, text with anything that is text. */
+static int s_tell_format(gzstream_t *in, format_t *format, err_t *err)
+{
+    uint8_t head[16] = {0};
+    size_t n = 0;
+    if (gzstream_peek(in, head, sizeof(head), &n, err) != 0)
+        return -1;
+    if (n == 0)
+        return err_set(err, "%s: empty, expected IDX or CSV data", gzstream_path(in));
+    *format = head[0] == 0 && (n < 2 || head[1] == 0) ? FORMAT_IDX : FORMAT_CSV;
+    if (*format == FORMAT_IDX)
+        return 0;
+    size_t at = n >= 3 && memcmp(head, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    for (; at < n; at++)
+        if ((head[at] < 0x20 && !(head[at] >= '\t' && head[at] <= '\r')) || head[at] >= 0x7f)
+            return err_set(err,
+                           "%s: magic 0x%02x%02x%02x%02x, expected 0x00000803 (IDX images), "
+                           "0x00000801 (IDX labels) or the text of a CSV file",
+                           gzstream_path(in), head[0], head[1], head[2], head[3]);
+    return 0;
+}
+
+/* Reads images and, when the labels are in the same file, labels (else NULL). */
+static int s_read_images(const char *path, size_t max_rows, rows_t *images, rows_t *labels,
+                         err_t *err)
+{
+    int r = -1;
+    format_t format;
+    gzstream_t *in = gzstream_open(path, err);
+    if (!in || s_tell_format(in, &format, err) != 0)
+        goto out;
+    if (format == FORMAT_IDX && labels) {
+        err_set(err, "%s: no file of labels for these images", path);
+        goto out;
+    }
+    r = format == FORMAT_IDX ? idx_read_images(in, max_rows, images, err)
+                             : csv_read_images(in, max_rows, images, labels, err);
+out:
+    gzstream_destroy(&in);
+    return r;
+}
+
+static int s_read_labels(const char *path, size_t max_rows, rows_t *labels, err_t *err)
+{
+    int r = -1;
+    format_t format;
+    gzstream_t *in = gzstream_open(path, err);
+    if (!in || s_tell_format(in, &format, err) != 0)
+        goto out;
+    r = format == FORMAT_IDX ? idx_read_labels(in, max_rows, labels, err)
+                             : csv_read_labels(in, max_rows, labels, err);
+out:
+    gzstream_destroy(&in);
+    return r;
+}
+
+/* The bytes of the kept rows without spare room; the caller's. */
+static uint8_t *s_take(rows_t *rows)
+{
+    uint8_t *bytes = realloc(rows->bytes, rows->n_kept * rows->row_bytes);
+    if (!bytes) /* a smaller block was refused: keep the larger one */
+        bytes = rows->bytes;
+    rows->bytes = NULL;
+    return bytes;
+}
+
+dataset_t *dataset_load(const char *images_path, const char *labels_path, size_t max_rows,
+                        err_t *err)
+{
+    dataset_t *self = NULL;
+    rows_t images = {0};
+    rows_t labels = {0};
+    if (s_read_images(images_path, max_rows, &images, labels_path ? NULL : &labels, err) != 0 ||
+        (labels_path && s_read_labels(labels_path, max_rows, &labels, err) != 0))
+        goto out;
+    if (images.n_in_file != labels.n_in_file) {
+        err_set(err, "%s: %zu labels, expected %zu as there are images in %s", labels_path,
+                labels.n_in_file, images.n_in_file, images_path);
+        goto out;
+    }
+    size_t n_rows = images.n_kept;
+    size_t n_inputs = images.row_bytes;
+    uint8_t *image_bytes = s_take(&images);
+    uint8_t *label_bytes = s_take(&labels);
+    self = dataset_new(&image_bytes, &label_bytes, n_rows, n_inputs);
+out:
+    rows_clear(&images);
+    rows_clear(&labels);
+    return self;
+}
+
+int dataset_load_images(const char *path, size_t max_rows, uint8_t **images, size_t *n_rows,
+                        size_t *n_inputs, err_t *err)
+{
+    rows_t rows = {0};
+    int r = s_read_images(path, max_rows, &rows, NULL, err);
+    if (r == 0) {
+        *n_rows = rows.n_kept;
+        *n_inputs = rows.row_bytes;
+        *images = s_take(&rows);
+    }
+    rows_clear(&rows);
+    return r;
+}
+
+size_t dataset_rows(const dataset_t *self)
+{
+    return self->n_rows;
+}
+
+size_t dataset_inputs(const dataset_t *self)
+{
+    return self->n_inputs;
+}
+
+size_t dataset_classes(const dataset_t *self)
+{
+    return self->n_classes;
+}
+
+const uint8_t *dataset_images(const dataset_t *self)
+{
+    return self->images;
+}
+
+const uint8_t *dataset_labels(const dataset_t *self)
+{
+    return self->labels;
+}
+
+const char *dataset_digest(const dataset_t *self)
+{
+    return self->digest;
+}
+
+#define N_ROLES 4
+
+/* The path of `folder`/`name`, or the same with ".gz", whichever is there; NULL when none is. */
+static char *s_find_file(const char *folder, const char *name)
+{
+    char packed[64];
+    (void)snprintf(packed, sizeof(packed), "%s.gz", name);
+    const char *names[] = {name, packed};
+    for (int i = 0; i < 2; i++) {
+        char *path = file_join(folder, names[i]);
+        if (file_exists(path) && !file_is_folder(path))
+            return path;
+        free(path);
+    }
+    return NULL;
+}
+
+int data_files_find(const char *folder, data_files_t *files, err_t *err)
+{
+    /* kinds of names, preferred first; a role's file may come from either IDX spelling */
+    static const char *const idx_names[N_ROLES][2] = {
+        {"train-images-idx3-ubyte", "train-images.idx3-ubyte"},
+        {"train-labels-idx1-ubyte", "train-labels.idx1-ubyte"},
+        {"t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"},
+        {"t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte"},
+    };
+    static const char *const csv_names[N_ROLES] = {"train_images.csv", "train_labels.csv",
+                                                   "test_images.csv", "test_labels.csv"};
+    char *idx[N_ROLES] = {0};
+    char *csv[N_ROLES] = {0};
+    int n_idx = 0;
+    int n_csv = 0;
+    *files = (data_files_t){0};
+    if (!file_is_folder(folder))
+        return err_set(err, "%s: no such folder, expected one with the four MNIST-named files",
+                       folder);
+    for (int i = 0; i < N_ROLES; i++) {
+        for (int k = 0; k < 2 && !idx[i]; k++)
+            idx[i] = s_find_file(folder, idx_names[i][k]);
+        csv[i] = s_find_file(folder, csv_names[i]);
+        n_idx += idx[i] != NULL;
+        n_csv += csv[i] != NULL;
+    }
+    bool use_idx = n_idx == N_ROLES || (n_idx >= n_csv && n_csv < N_ROLES);
+    char **found = use_idx ? idx : csv;
+    char **other = use_idx ? csv : idx;
+    int r = 0;
+    for (int i = 0; i < N_ROLES; i++)
+        free(other[i]);
+    for (int i = 0; i < N_ROLES && r == 0; i++)
+        if (!found[i])
+            r = err_set(err, "%s: %s is missing (plain or .gz)", folder,
+                        use_idx ? idx_names[i][0] : csv_names[i]);
+    *files = (data_files_t){found[0], found[1], found[2], found[3]};
+    if (r != 0)
+        data_files_clear(files);
+    return r;
+}
+
+void data_files_clear(data_files_t *files)
+{
+    free(files->train_images);
+    free(files->train_labels);
+    free(files->test_images);
+    free(files->test_labels);
+    *files = (data_files_t){0};
+}
