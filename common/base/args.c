@@ -2,7 +2,6 @@
 #include "base/args.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,9 +82,8 @@ static int s_take(const args_command_t *command, const args_option_t *option, co
         *option->flag = true;
     } else if (option->integer) {
         char *end;
-        errno = 0;
-        long number = strtol(value, &end, 10);
-        if (end == value || *end || errno != 0 || strspn(value, "+-0123456789") != strlen(value)) {
+        long number = strtol(value, &end, 10); /* clamps what a long cannot hold */
+        if (end == value || *end || strspn(value, "+-0123456789") != strlen(value)) {
             (void)snprintf(text, sizeof(text), "--%s: %s is not a whole number; expected %d to %d",
                            option->name, text_quote(value, shown), option->min, option->max);
             return s_fail(command, text, err);
@@ -187,19 +185,19 @@ void args_clear(args_t *args)
 
 static void s_help_option(const args_command_t *command, const args_option_t *option, FILE *out)
 {
-    const conf_key_t *key = option->key ? conf_find(command->settings, option->key) : NULL;
-    const char *help = option->help ? option->help : key->help;
+    char text[768];
     char head[128];
+    char lead[OPTION_COLUMN + 1];
+    if (option->help)
+        (void)snprintf(text, sizeof(text), "%s", option->help);
+    else
+        conf_describe(conf_find(command->settings, option->key), text, sizeof(text));
+    (void)snprintf(lead, sizeof(lead), "%*s", OPTION_COLUMN, "");
     (void)snprintf(head, sizeof(head), "--%s%s%s", option->name, option->metavar ? " " : "",
                    option->metavar ? option->metavar : "");
     (void)fprintf(out, "  %-*s", OPTION_COLUMN - 2, head);
     if (strlen(head) >= OPTION_COLUMN - 2)
-        (void)fprintf(out, "\n%*s", OPTION_COLUMN, "");
-    char text[512];
-    char lead[OPTION_COLUMN + 1];
-    (void)snprintf(lead, sizeof(lead), "%*s", OPTION_COLUMN, "");
-    (void)snprintf(text, sizeof(text), "%s%s%s%s", help, key ? " (sets " : "", key ? key->key : "",
-                   key ? ")" : "");
+        (void)fprintf(out, "\n%s", lead);
     text_wrap(out, text, OPTION_COLUMN, lead, LINE_WIDTH);
     (void)fputc('\n', out);
 }

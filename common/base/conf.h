@@ -82,6 +82,9 @@ void conf_write(const conf_table_t *table, const void *target, FILE *out);
 /* Writes the keys with help, bounds and defaults for --help. */
 void conf_help(const conf_table_t *table, FILE *out);
 
+/* "Its help (1 to 65536 rows; default 512)", cut to `size`. Returns `out`. */
+char *conf_describe(const conf_key_t *key, char *out, size_t size);
+
 /* The descriptor of a key; NULL if there is none. */
 const conf_key_t *conf_find(const conf_table_t *table, const char *key);
 

@@ -10,21 +10,18 @@
 #define HELP_COLUMN 34
 #define LINE_WIDTH  98
 
-/* "The help text (rows; 1 to 65536; default 512)." */
-static void s_describe(const conf_key_t *key, char *out, size_t size)
+char *conf_describe(const conf_key_t *key, char *out, size_t size)
 {
     char expected[200] = "";
     if (key->type != CONF_STRING && key->type != CONF_LIST && key->type != CONF_U64)
         conf_value_expected(key, true, expected, sizeof(expected));
     bool default_said = key->type == CONF_STRING && key->initial && key->initial[0] == '\0';
-    const char *parts[] = {key->unit, expected[0] ? expected : NULL};
     size_t used = (size_t)snprintf(out, size, "%s", key->help);
     const char *between = " (";
-    for (int i = 0; i < 2; i++) {
-        if (parts[i] && used < size) {
-            used += (size_t)snprintf(out + used, size - used, "%s%s", between, parts[i]);
-            between = "; ";
-        }
+    if (expected[0] && used < size) {
+        used += (size_t)snprintf(out + used, size - used, "%s%s%s%s", between, expected,
+                                 key->unit ? " " : "", key->unit ? key->unit : "");
+        between = "; ";
     }
     if (key->initial && !default_said && used < size) {
         used += (size_t)snprintf(out + used, size - used, "%sdefault %s", between, key->initial);
@@ -32,6 +29,7 @@ static void s_describe(const conf_key_t *key, char *out, size_t size)
     }
     if (between[0] == ';' && used < size)
         (void)snprintf(out + used, size - used, ")");
+    return out;
 }
 
 static void s_write_item(const conf_table_t *table, const void *item, FILE *out)
@@ -64,7 +62,7 @@ void conf_write(const conf_table_t *table, const void *target, FILE *out)
         }
         char text[768];
         char lead[24];
-        s_describe(key, text, sizeof(text));
+        conf_describe(key, text, sizeof(text));
         int n_lead = snprintf(lead, sizeof(lead), "%*s# ", 2 * depth, "");
         (void)fputs(lead, out);
         text_wrap(out, text, n_lead, lead, LINE_WIDTH);
@@ -114,7 +112,7 @@ void conf_help(const conf_table_t *table, FILE *out)
     for (int i = 0; i < table->n_keys; i++) {
         const conf_key_t *key = &table->keys[i];
         char text[768];
-        s_describe(key, text, sizeof(text));
+        conf_describe(key, text, sizeof(text));
         int n = fprintf(out, "  %s=%s", key->key, s_metavar(key));
         if (n >= HELP_COLUMN - 1) {
             (void)fprintf(out, "\n%s", lead);

@@ -408,7 +408,7 @@ static void test_printed_text(void **state)
     conf_init(&s_table, &plain);
     char *text = s_printed(&plain);
     assert_string_equal(text, "training:\n"
-                              "  # How many (things; 1 to 1000000000; default 100)\n"
+                              "  # How many (1 to 1000000000 things; default 100)\n"
                               "  count: 100\n"
                               "  # Seed (default 1)\n"
                               "  seed: 1\n"
@@ -513,7 +513,7 @@ static void test_help_names_every_key(void **state)
     conf_help(&s_table, out);
     (void)fclose(out);
     assert_non_null(strstr(
-        text, "  training.count=N                How many (things; 1 to 1000000000; default 100)"));
+        text, "  training.count=N                How many (1 to 1000000000 things; default 100)"));
     for (int i = 0; i < s_table.n_keys; i++)
         assert_non_null(strstr(text, s_table.keys[i].key));
     free(text);

@@ -1,0 +1,267 @@
+/* settings: defaults, the order default < file < overrides, writing and reading back, and that
+ * config/mnist.yaml says what the table says. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/conf.h"
+#include "base/file.h"
+#include "base/settings.h"
+
+#define MNIST_YAML TEST_SOURCE_DIR "/../config/mnist.yaml"
+
+static int s_make_folder(void **state)
+{
+    char template[] = "/tmp/drover-test-XXXXXX";
+    *state = strdup(mkdtemp(template));
+    return 0;
+}
+
+static int s_remove_folder(void **state)
+{
+    char command[256];
+    (void)snprintf(command, sizeof(command), "rm -rf '%s'", (char *)*state);
+    int r = system(command);
+    free(*state);
+    return r;
+}
+
+static char *s_printed(const settings_t *settings)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    conf_write(settings_table(), settings, out);
+    (void)fclose(out);
+    return text;
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    settings_t s;
+    settings_init(&s);
+    assert_int_equal(s.model.n_layers, 2);
+    assert_int_equal(s.model.layers[0].units, 64);
+    assert_int_equal(s.model.layers[0].activation, SETTINGS_TANH);
+    assert_int_equal(s.model.layers[1].units, 10);
+    assert_int_equal(s.model.layers[1].activation, SETTINGS_SIGMOID);
+    assert_int_equal(s.model.init, SETTINGS_INIT_UNIFORM);
+    assert_string_equal(s.data.path, "");
+    assert_int_equal(s.data.train_rows, 0);
+    assert_int_equal(s.training.steps, 100);
+    assert_true(s.training.sample == 0.7);
+    assert_int_equal(s.training.block_rows, 512);
+    assert_int_equal(s.training.seed, 1);
+    assert_true(s.training.learning_rate == 0.1);
+    assert_true(s.training.bold_driver.up == 1.05);
+    assert_true(s.training.bold_driver.down == 0.5);
+    assert_false(s.training.bold_driver.rollback);
+    assert_int_equal(s.checkpoint.every_steps, 10);
+    assert_int_equal(s.numerics.mode, SETTINGS_STRICT);
+    assert_int_equal(s.numerics.kernel, SETTINGS_KERNEL_AUTO);
+    assert_string_equal(s.server.bind, "tcp://127.0.0.1:5570");
+    assert_int_equal(s.server.min_workers, 1);
+    assert_int_equal(s.worker.threads, 1);
+    assert_string_equal(s.output.path, "");
+    assert_int_equal(s.log.level, LOG_LEVEL_INFO);
+    assert_string_equal(settings_activation_name(SETTINGS_SIGMOID), "sigmoid");
+    settings_clear(&s);
+    settings_clear(&s);
+}
+
+static void test_file_goes_before_default_and_override_before_file(void **state)
+{
+    err_t err = {{0}};
+    char *path = file_join(*state, "c.yaml");
+    const char *text = "training: {steps: 7, seed: 9}\nlog: {level: warn}\n";
+    file_part_t part = {text, strlen(text)};
+    assert_int_equal(file_write_atomic(path, &part, 1, &err), 0);
+    conf_override_t overrides[] = {
+        {"set", NULL, "training.steps=8"},
+        {"steps", "training.steps", "11"},
+        {"set", NULL, "model.layers=[{units: 3, activation: sigmoid}]"},
+    };
+    settings_t s;
+    settings_init(&s);
+    assert_int_equal(settings_load(&s, path, overrides, 3, &err), 0);
+    assert_int_equal(s.training.steps, 11);
+    assert_int_equal(s.training.seed, 9);
+    assert_int_equal(s.log.level, LOG_LEVEL_WARN);
+    assert_int_equal(s.model.n_layers, 1);
+    assert_int_equal(s.model.layers[0].units, 3);
+
+    /* a second load starts from the defaults again */
+    assert_int_equal(settings_load(&s, NULL, NULL, 0, &err), 0);
+    assert_int_equal(s.training.steps, 100);
+    settings_clear(&s);
+    free(path);
+}
+
+static void test_failed_load_changes_nothing(void **state)
+{
+    (void)state;
+    err_t err = {{0}};
+    settings_t s;
+    settings_init(&s);
+    conf_override_t good = {"set", NULL, "training.steps=8"};
+    assert_int_equal(settings_load(&s, NULL, &good, 1, &err), 0);
+    conf_override_t bad[] = {{"set", NULL, "training.seed=5"}, {"set", NULL, "training.sample=2"}};
+    assert_int_equal(settings_load(&s, NULL, bad, 2, &err), -1);
+    assert_string_equal(err.text, "--set training.sample=2: '2' is out of range; expected above 0, "
+                                  "at most 1");
+    assert_int_equal(s.training.steps, 8);
+    assert_int_equal(s.training.seed, 1);
+    assert_int_equal(settings_load(&s, "/nonexistent.yaml", NULL, 0, &err), -1);
+    assert_string_equal(err.text, "/nonexistent.yaml: cannot open: No such file or directory");
+    settings_clear(&s);
+}
+
+/* One bad value a key: the bounds are those of the design. */
+static void test_bounds(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *set;
+        const char *expected; /* behind "--set ...: "; NULL: taken */
+    } rows[] = {
+        {"training.steps=0", "'0' is out of range; expected 1 to 1000000000"},
+        {"training.sample=1", NULL},
+        {"training.sample=0", "'0' is out of range; expected above 0, at most 1"},
+        {"training.block_rows=65537", "'65537' is out of range; expected 1 to 65536"},
+        {"training.seed=-1", "'-1' is out of range; expected 0 to 18446744073709551615"},
+        {"training.learning_rate=0", "'0' is out of range; expected above 0, at most 1000000"},
+        {"training.bold_driver.up=0.99", "'0.99' is out of range; expected 1 to 1000"},
+        {"training.bold_driver.down=1", "'1' is out of range; expected above 0 and below 1"},
+        {"training.bold_driver.rollback=1",
+         "'1' is neither true nor false; expected true or false"},
+        {"checkpoint.every_steps=0", NULL},
+        {"numerics.mode=exact", "'exact' is not a choice; expected strict or fast"},
+        {"numerics.kernel=dens",
+         "'dens' is not a choice; expected auto or dense; did you mean 'dense'?"},
+        {"model.init=normal", "'normal' is not a choice; expected uniform"},
+        {"model.layers=[{units: 0, activation: tanh}]",
+         "model.layers[0].units: '0' is out of range; expected 1 to 65536"},
+        {"model.layers=[{units: 4}]", "model.layers[0]: 'activation' is missing"},
+        {"model.layers=[{units: 4, activation: relu}]",
+         "model.layers[0].activation: 'relu' is not a choice; expected tanh or sigmoid"},
+        {"worker.threads=0", "'0' is out of range; expected 1 to 1024"},
+        {"server.min_workers=0", "'0' is out of range; expected 1 to 100000"},
+        {"data.train_rows=-1", "'-1' is out of range; expected 0 to 2147483647"},
+        {"trainig.steps=5", "unknown key 'trainig.steps'; did you mean 'training.steps'?"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        err_t err = {{0}};
+        settings_t s;
+        settings_init(&s);
+        conf_override_t override = {"set", NULL, rows[i].set};
+        char expected[512] = "";
+        if (rows[i].expected)
+            (void)snprintf(expected, sizeof(expected), "--set %s: %s", rows[i].set,
+                           rows[i].expected);
+        int r = settings_load(&s, NULL, &override, 1, &err);
+        assert_string_equal(err.text, expected);
+        assert_int_equal(r, rows[i].expected ? -1 : 0);
+        settings_clear(&s);
+    }
+}
+
+static void test_written_settings_load_back(void **state)
+{
+    err_t err = {{0}};
+    settings_t s;
+    settings_t back;
+    settings_init(&s);
+    settings_init(&back);
+    conf_override_t overrides[] = {
+        {"set", NULL,
+         "training={steps: 3, sample: 0.123456789012345678, seed: 18446744073709551615}"},
+        {"set", NULL, "output.path='odd: \"name\" #1'"},
+        {"set", NULL, "training.bold_driver={up: 1.1, down: 1e-05, rollback: true}"},
+        {"set", NULL, "model.layers=[{units: 1, activation: sigmoid}]"},
+        {"set", NULL, "log.level=error"},
+    };
+    assert_int_equal(settings_load(&s, NULL, overrides, 5, &err), 0);
+    char *path = file_join(*state, "config.yaml");
+    assert_int_equal(settings_write(&s, path, &err), 0);
+    assert_int_equal(settings_load(&back, path, NULL, 0, &err), 0);
+    char *written = s_printed(&s);
+    char *read = s_printed(&back);
+    assert_string_equal(written, read);
+    assert_string_equal(back.output.path, "odd: \"name\" #1");
+    assert_true(back.training.sample == 0.123456789012345678);
+
+    char *nowhere = file_join(path, "x");
+    assert_int_equal(settings_write(&s, nowhere, &err), -1);
+    assert_non_null(strstr(err.text, "config.yaml/x: cannot create: Not a directory"));
+    free(nowhere);
+    free(written);
+    free(read);
+    free(path);
+    settings_clear(&s);
+    settings_clear(&back);
+}
+
+/* Whether `text` has the line "<indent><word>:" with the word at the depth of the dotted key. */
+static bool s_names_key(const char *text, const char *key)
+{
+    const char *at = text;
+    int depth = 0;
+    for (const char *word = key; word; depth++) {
+        const char *dot = strchr(word, '.');
+        size_t n = dot ? (size_t)(dot - word) : strlen(word);
+        char line[96];
+        (void)snprintf(line, sizeof(line), "\n%*s%.*s:", 2 * depth, "", (int)n, word);
+        at = strstr(at, line);
+        if (!at)
+            return false;
+        at++;
+        word = dot ? dot + 1 : NULL;
+    }
+    return true;
+}
+
+static void test_mnist_yaml_names_every_key_with_the_defaults(void **state)
+{
+    (void)state;
+    err_t err = {{0}};
+    char *text;
+    size_t size;
+    settings_t s;
+    settings_t defaults;
+    settings_init(&defaults);
+    settings_init(&s);
+    assert_int_equal(file_read(MNIST_YAML, CONF_MAX_FILE_BYTES, &text, &size, &err), 0);
+    const conf_table_t *table = settings_table();
+    for (int i = 0; i < table->n_keys; i++)
+        if (!s_names_key(text, table->keys[i].key))
+            fail_msg("config/mnist.yaml does not name %s", table->keys[i].key);
+    if (settings_load(&s, MNIST_YAML, NULL, 0, &err) != 0)
+        fail_msg("%s", err.text);
+    char *loaded = s_printed(&s);
+    char *expected = s_printed(&defaults);
+    assert_string_equal(loaded, expected);
+    free(loaded);
+    free(expected);
+    free(text);
+    settings_clear(&s);
+    settings_clear(&defaults);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test_setup_teardown(test_file_goes_before_default_and_override_before_file,
+                                        s_make_folder, s_remove_folder),
+        cmocka_unit_test(test_failed_load_changes_nothing),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test_setup_teardown(test_written_settings_load_back, s_make_folder,
+                                        s_remove_folder),
+        cmocka_unit_test(test_mnist_yaml_names_every_key_with_the_defaults),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
