@@ -1,0 +1,29 @@
+/* What all subcommands share: their exit status and the first and last things that they do. */
+#ifndef DROVER_CLI_COMMANDS_H
+#define DROVER_CLI_COMMANDS_H
+
+#include <stdbool.h>
+
+#include "base/args.h"
+#include "base/err.h"
+
+/* Exit status of the program. */
+enum {
+    STATUS_OK = 0,
+    STATUS_FAILURE = 1,       /* something outside: a file, a peer, the system */
+    STATUS_USAGE = 2,         /* the command line or the configuration */
+    STATUS_INTERRUPTED = 130, /* Ctrl-C */
+};
+
+/* Each takes its own name as argv[0] and returns the exit status. */
+int cmd_plot(int argc, char **argv);
+
+/* Parses the command line. Returns true with *args filled, to be cleared by the caller; false when
+ * the command is over: --help was printed (*status = STATUS_OK), or the line was wrong and *status
+ * is STATUS_USAGE with the reason on stderr. */
+bool command_begin(const args_command_t *command, int argc, char **argv, args_t *args, int *status);
+
+/* Prints "drover NAME: text" on stderr and returns `status`. */
+int command_fail(const args_command_t *command, const err_t *err, int status);
+
+#endif
