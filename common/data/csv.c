@@ -109,19 +109,20 @@ static bool s_equals(const field_t *field, const char *word)
     return (size_t)(field->end - field->text) == n && strncasecmp(field->text, word, n) == 0;
 }
 
-/* A header has words for all columns, or "label" in the first one. A nan is no word. */
+/* A header has no number in any column, or "label" in the first one, and begins with a letter or a
+ * quote. A nan is no word. */
 static bool s_is_header(char separator, const char *text, const char *end)
 {
     field_t field = {0};
     decimal_t number;
+    if (!((*text >= 'A' && *text <= 'Z') || (*text >= 'a' && *text <= 'z') || *text == '_' ||
+          *text == '"'))
+        return false;
     while (s_next_field(separator, &text, end, &field)) {
         if (field.column == 1 && (s_equals(&field, "label") || s_equals(&field, "\"label\"")))
             return true;
-        if (field.text == field.end || decimal_parse(field.text, field.end, &number) == 0)
-            return false;
-        const char *word = *field.text == '-' || *field.text == '+' ? field.text + 1 : field.text;
-        if (field.end - word >= 3 &&
-            (strncasecmp(word, "nan", 3) == 0 || strncasecmp(word, "inf", 3) == 0))
+        if (field.text == field.end || decimal_parse(field.text, field.end, &number) == 0 ||
+            s_equals(&field, "nan") || s_equals(&field, "inf") || s_equals(&field, "infinity"))
             return false;
     }
     return true;

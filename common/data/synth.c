@@ -201,13 +201,13 @@ static void s_make_path(const glyph_t *glyph, dice_t *dice, path_t *path)
 {
     double height = s_uniform(dice, 16.5, 20.5);
     double width = s_uniform(dice, 11.0, 17.0);
-    double slant = s_uniform(dice, -0.15, 0.45);
-    double half_tangent = s_uniform(dice, -0.09, 0.09); /* of half the angle: about +-10 degrees */
+    double slant = s_uniform(dice, -0.1, 0.4);
+    double half_tangent = s_uniform(dice, -0.08, 0.08); /* of half the angle: about +-9 degrees */
     double square = half_tangent * half_tangent;
     double cosine = (1.0 - square) / (1.0 + square);
     double sine = 2.0 * half_tangent / (1.0 + square);
-    point_t centre = {SYNTH_SIDE / 2.0 + s_uniform(dice, -1.5, 1.5),
-                      SYNTH_SIDE / 2.0 + s_uniform(dice, -1.5, 1.5)};
+    point_t centre = {SYNTH_SIDE / 2.0 + s_uniform(dice, -1.25, 1.25),
+                      SYNTH_SIDE / 2.0 + s_uniform(dice, -1.25, 1.25)};
     const double jitter = 0.045;
     point_t end = {0.0, 0.0};
     path->n_segments = 0;
