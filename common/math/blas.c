@@ -70,11 +70,24 @@ static int s_symbol(void *library, const char *name, void *function, err_t *err)
     return 0;
 }
 
+static const char *s_wanted_core(void)
+{
+    const char *users = getenv("OPENBLAS_CORETYPE");
+    return users && *users ? users : blas_best_core(blas_cpu());
+}
+
+const char *blas_default_core(err_t *err)
+{
+    const char *wanted = s_wanted_core();
+    if (wanted && !s_blas.core)
+        return wanted;
+    return blas_open(NULL, err) == 0 ? s_blas.core : NULL;
+}
+
 int blas_open(const char *core, err_t *err)
 {
     if (!s_blas.sgemm) {
-        const char *users = getenv("OPENBLAS_CORETYPE");
-        const char *wanted = core ? core : users && *users ? users : blas_best_core(blas_cpu());
+        const char *wanted = core ? core : s_wanted_core();
         if (wanted)
             setenv("OPENBLAS_CORETYPE", wanted, 1);
         setenv("OPENBLAS_NUM_THREADS", "1", 1); /* our threads are the parallelism */

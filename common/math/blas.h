@@ -27,6 +27,10 @@ const char *blas_best_core(blas_cpu_t cpu);
 /* Can such a CPU run the kernels of this core type (as openblas_get_corename() names it)? */
 bool blas_can_run(blas_cpu_t cpu, const char *core);
 
+/* The core type that blas_open(NULL) gives: known without opening the library unless the choice is
+ * OpenBLAS's own. NULL with *err when it cannot be opened. */
+const char *blas_default_core(err_t *err);
+
 /* Opens OpenBLAS with the core type `core`, or, when NULL, with the user's OPENBLAS_CORETYPE, or,
  * without one, with the best of this CPU. Before any other function below, from one thread; once it
  * has succeeded, later calls only check that the core type is the wanted one. Returns 0, or -1 with

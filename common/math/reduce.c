@@ -9,15 +9,9 @@
 
 #define MAX_LEVELS 33
 
-typedef enum {
-    SLOT_EMPTY, /* neither it nor an ancestor is complete */
-    SLOT_HELD,  /* its partial is here */
-    SLOT_TAKEN, /* complete, its partial handed out */
-} slot_state_t;
-
 typedef struct {
-    slot_state_t state;
-    partial_t partial; /* owned while SLOT_HELD */
+    bool held;
+    partial_t partial; /* owned while held */
 } slot_t;
 
 struct reduce {
@@ -125,9 +119,9 @@ void reduce_destroy(reduce_t **self_p)
 
 static void s_empty(slot_t *slot)
 {
-    if (slot->state == SLOT_HELD)
+    if (slot->held)
         partial_release(&slot->partial);
-    slot->state = SLOT_EMPTY;
+    slot->held = false;
 }
 
 void reduce_reset(reduce_t *self)
@@ -140,7 +134,7 @@ void reduce_reset(reduce_t *self)
 bool reduce_complete(const reduce_t *self, node_t node)
 {
     for (;; node.level++, node.index /= 2) {
-        if (s_slot(self, node)->state != SLOT_EMPTY)
+        if (s_slot(self, node)->held)
             return true;
         if (node.level == self->root_level)
             return false;
@@ -158,7 +152,7 @@ static uint32_t s_clear_below(reduce_t *self, node_t node)
         uint32_t n_nodes = s_level_nodes(self->n_blocks, level);
         for (uint32_t i = node.index << shift; i < behind && i < n_nodes; i++) {
             slot_t *slot = s_slot(self, (node_t){level, i});
-            if (slot->state == SLOT_EMPTY)
+            if (!slot->held)
                 continue;
             uint32_t first, end;
             node_range((node_t){level, i}, self->n_blocks, &first, &end);
@@ -178,19 +172,19 @@ static void s_rise(reduce_t *self, node_t node)
         node_t right = {node.level, parent.index * 2 + 1};
         slot_t *left_slot = s_slot(self, left);
         slot_t *parent_slot = s_slot(self, parent);
-        if (left_slot->state != SLOT_HELD)
+        if (!left_slot->held)
             return;
         if (node_valid(right, self->n_blocks)) {
             slot_t *right_slot = s_slot(self, right);
-            if (right_slot->state != SLOT_HELD)
+            if (!right_slot->held)
                 return;
             partial_add(&left_slot->partial, &right_slot->partial, self->n_params);
-            right_slot->state = SLOT_EMPTY;
+            right_slot->held = false;
         }
         parent_slot->partial = left_slot->partial;
-        parent_slot->state = SLOT_HELD;
+        parent_slot->held = true;
         memset(&left_slot->partial, 0, sizeof(left_slot->partial));
-        left_slot->state = SLOT_EMPTY;
+        left_slot->held = false;
         node = parent;
     }
 }
@@ -206,7 +200,7 @@ bool reduce_insert(reduce_t *self, node_t node, partial_t *partial)
     self->n_done += end - first - s_clear_below(self, node);
     slot_t *slot = s_slot(self, node);
     slot->partial = *partial;
-    slot->state = SLOT_HELD;
+    slot->held = true;
     memset(partial, 0, sizeof(*partial));
     s_rise(self, node);
     return true;
@@ -215,18 +209,20 @@ bool reduce_insert(reduce_t *self, node_t node, partial_t *partial)
 bool reduce_take(reduce_t *self, node_t node, partial_t *partial)
 {
     slot_t *slot = s_slot(self, node);
-    if (slot->state != SLOT_HELD)
+    if (!slot->held)
         return false;
+    uint32_t first, end;
+    node_range(node, self->n_blocks, &first, &end);
+    self->n_done -= end - first;
     *partial = slot->partial;
-    memset(&slot->partial, 0, sizeof(slot->partial));
-    slot->state = SLOT_TAKEN;
+    memset(slot, 0, sizeof(*slot));
     return true;
 }
 
 const partial_t *reduce_root(const reduce_t *self)
 {
     const slot_t *slot = s_slot(self, (node_t){self->root_level, 0});
-    return slot->state == SLOT_HELD ? &slot->partial : NULL;
+    return slot->held ? &slot->partial : NULL;
 }
 
 uint32_t reduce_blocks_done(const reduce_t *self)
@@ -240,7 +236,7 @@ static uint32_t s_complete_until(const reduce_t *self, uint32_t block)
 {
     node_t node = {0, block};
     for (;; node.level++, node.index /= 2) {
-        if (s_slot(self, node)->state != SLOT_EMPTY) {
+        if (s_slot(self, node)->held) {
             uint32_t first, end;
             node_range(node, self->n_blocks, &first, &end);
             return end;

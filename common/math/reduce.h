@@ -64,8 +64,8 @@ bool reduce_complete(const reduce_t *self, node_t node);
  * same sum in pieces, are released) and sums run up as far as siblings are there: true. */
 bool reduce_insert(reduce_t *self, node_t node, partial_t *partial);
 
-/* Hands out the partial at a node if it is there itself; the caller then owns it and the tree
- * still counts the node as complete. */
+/* Hands out the partial at a node if it is there itself; the caller then owns it, and the tree
+ * forgets the node. */
 bool reduce_take(reduce_t *self, node_t node, partial_t *partial);
 
 /* The root's partial once every block is in; borrowed until reset. NULL before. */

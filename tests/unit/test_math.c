@@ -62,7 +62,7 @@ static void test_sample_size_within_5_sigma(void **state)
     double sigma = sqrt(60000 * 0.7 * 0.3);
     uint32_t rows[512];
     uint64_t previous_hash = 0;
-    for (uint32_t step = 0; step < 100; step++) {
+    for (uint32_t step = 1; step <= 100; step++) {
         uint32_t total = 0;
         uint64_t hash = 0;
         for (uint32_t block = 0; block < sampler_blocks(&sampler); block++) {

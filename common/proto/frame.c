@@ -1,0 +1,68 @@
+/* See frame.h. */
+#include "proto/frame.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/pool.h"
+
+static void s_give(void *data, void *hint)
+{
+    (void)hint;
+    pool_give(data);
+}
+
+void frame_from_pool(frame_t *frame, void *buffer, size_t size)
+{
+    assert(!frame->present);
+    if (zmq_msg_init_data(&frame->message, buffer, size, s_give, NULL) != 0)
+        abort(); /* out of memory is its only failure */
+    frame->present = true;
+}
+
+void frame_copy_of(frame_t *frame, const void *data, size_t size)
+{
+    assert(!frame->present);
+    if (zmq_msg_init_size(&frame->message, size) != 0)
+        abort();
+    memcpy(zmq_msg_data(&frame->message), data, size);
+    frame->present = true;
+}
+
+void frame_share(frame_t *frame, frame_t *other)
+{
+    assert(!frame->present);
+    zmq_msg_init(&frame->message);
+    if (zmq_msg_copy(&frame->message, &other->message) != 0)
+        abort();
+    frame->present = true;
+}
+
+void frame_move(frame_t *frame, frame_t *other)
+{
+    assert(!frame->present);
+    if (!other->present)
+        return;
+    zmq_msg_init(&frame->message);
+    zmq_msg_move(&frame->message, &other->message);
+    frame->present = true;
+    frame_clear(other);
+}
+
+void frame_clear(frame_t *frame)
+{
+    if (frame->present)
+        zmq_msg_close(&frame->message);
+    frame->present = false;
+}
+
+void *frame_data(frame_t *frame)
+{
+    return frame->present ? zmq_msg_data(&frame->message) : NULL;
+}
+
+size_t frame_size(const frame_t *frame)
+{
+    return frame->present ? zmq_msg_size(&frame->message) : 0;
+}

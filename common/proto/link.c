@@ -1,0 +1,290 @@
+/* See link.h. */
+#include "proto/link.h"
+
+#include <assert.h>
+#include <czmq.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct link {
+    link_role_t role;
+    zsock_t *socket;       /* owned */
+    wire_buffer_t *buffer; /* owned */
+    zmq_msg_t header;      /* the last received */
+    bool has_header;
+    char endpoint[LINK_ENDPOINT_SIZE];
+};
+
+/* Queues in messages, by role. Weights and partials are large and a late one is worthless: short
+ * queues, and what they drop is sent again by the protocol. */
+static const struct {
+    const char *plane;
+    int type;
+    int send_queue;
+    int receive_queue;
+    int linger_ms;
+} s_roles[] = {
+    [LINK_CONTROL_SERVER] = {"control", ZMQ_ROUTER, 1000, 10000, 1000},
+    [LINK_DATA_SERVER] = {"data", ZMQ_ROUTER, 64, 1000, 0},
+    [LINK_WEIGHTS_SERVER] = {"weights", ZMQ_PUB, 4, 1, 0},
+    [LINK_GRADIENTS_SERVER] = {"gradients", ZMQ_PULL, 1, 64, 0},
+    [LINK_CONTROL_WORKER] = {"control", ZMQ_DEALER, 1000, 1000, 1000},
+    [LINK_DATA_WORKER] = {"data", ZMQ_DEALER, 64, 64, 0},
+    [LINK_WEIGHTS_WORKER] = {"weights", ZMQ_SUB, 1, 4, 0},
+    [LINK_GRADIENTS_WORKER] = {"gradients", ZMQ_PUSH, 64, 1, 1000},
+};
+
+static bool s_is_router(const link_t *self)
+{
+    return s_roles[self->role].type == ZMQ_ROUTER;
+}
+
+void link_init(void)
+{
+    zsys_init();
+    zsys_handler_set(NULL);
+}
+
+static link_t *s_new(link_role_t role, size_t max_frame_bytes)
+{
+    link_t *self = calloc(1, sizeof(*self));
+    if (!self)
+        abort();
+    self->role = role;
+    self->buffer = wire_buffer_new();
+    self->socket = zsock_new(s_roles[role].type);
+    if (!self->socket)
+        abort(); /* out of sockets or memory: nothing can go on */
+    zsock_set_sndhwm(self->socket, s_roles[role].send_queue);
+    zsock_set_rcvhwm(self->socket, s_roles[role].receive_queue);
+    zsock_set_linger(self->socket, s_roles[role].linger_ms);
+    size_t largest =
+        max_frame_bytes > WIRE_MAX_HEADER_BYTES ? max_frame_bytes : WIRE_MAX_HEADER_BYTES;
+    zsock_set_maxmsgsize(self->socket, largest > INT_MAX ? -1 : (int)largest);
+    zsock_set_reconnect_ivl(self->socket, 10);
+    zsock_set_reconnect_ivl_max(self->socket, 500);
+    if (s_roles[role].type == ZMQ_ROUTER)
+        zsock_set_router_mandatory(self->socket, 1);
+    if (s_roles[role].type == ZMQ_SUB)
+        zsock_set_subscribe(self->socket, "");
+    return self;
+}
+
+link_t *link_bind(link_role_t role, const char *endpoint, size_t max_frame_bytes, err_t *err)
+{
+    link_t *self = s_new(role, max_frame_bytes);
+    if (zsock_bind(self->socket, "%s", endpoint) < 0) {
+        errno = zmq_errno();
+        err_set(err, "server.bind: %s: cannot bind the %s plane: %s", endpoint, s_roles[role].plane,
+                zmq_strerror(errno));
+        link_destroy(&self);
+        return NULL;
+    }
+    (void)snprintf(self->endpoint, sizeof(self->endpoint), "%s", zsock_endpoint(self->socket));
+    return self;
+}
+
+link_t *link_connect(link_role_t role, const char *endpoint, size_t max_frame_bytes, err_t *err)
+{
+    link_t *self = s_new(role, max_frame_bytes);
+    if (zsock_connect(self->socket, "%s", endpoint) < 0) {
+        err_set(err, "%s: cannot connect the %s plane: %s", endpoint, s_roles[role].plane,
+                zmq_strerror(zmq_errno()));
+        link_destroy(&self);
+        return NULL;
+    }
+    (void)snprintf(self->endpoint, sizeof(self->endpoint), "%s", endpoint);
+    return self;
+}
+
+void link_destroy(link_t **self_p)
+{
+    link_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    if (self->has_header)
+        zmq_msg_close(&self->header);
+    zsock_destroy(&self->socket);
+    wire_buffer_destroy(&self->buffer);
+    free(self);
+}
+
+void *link_socket(link_t *self)
+{
+    return zsock_resolve(self->socket);
+}
+
+const char *link_endpoint(const link_t *self)
+{
+    return self->endpoint;
+}
+
+bool link_send(link_t *self, const wire_peer_t *peer, const wire_t *message, frame_t *frame)
+{
+    assert(s_is_router(self) == (peer != NULL));
+    bool sent = false;
+    void *socket = link_socket(self);
+    bool has_frame = frame && frame->present;
+    const void *header;
+    size_t size;
+    wire_encode(self->buffer, message, has_frame ? frame_data(frame) : NULL,
+                has_frame ? frame_size(frame) : 0, &header, &size);
+    /* Once a first part is taken, libzmq takes the others too. */
+    if (peer && zmq_send(socket, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        goto out;
+    if (zmq_send(socket, header, size, (has_frame ? ZMQ_SNDMORE : 0) | ZMQ_DONTWAIT) < 0)
+        goto out;
+    if (has_frame) {
+        if (zmq_msg_send(&frame->message, socket, ZMQ_DONTWAIT) < 0)
+            goto out;
+        frame->present = false; /* libzmq has it now, and left an empty message behind */
+    }
+    sent = true;
+out:
+    if (frame)
+        frame_clear(frame);
+    return sent;
+}
+
+/* Reads one more part of a message into *part. */
+static bool s_next_part(void *socket, zmq_msg_t *part)
+{
+    zmq_msg_init(part);
+    if (zmq_msg_recv(part, socket, ZMQ_DONTWAIT) >= 0)
+        return true;
+    zmq_msg_close(part);
+    return false;
+}
+
+/* Drops the parts that no message of ours has. */
+static void s_drain(void *socket)
+{
+    zmq_msg_t part;
+    bool more = true;
+    while (more && s_next_part(socket, &part)) {
+        more = zmq_msg_more(&part);
+        zmq_msg_close(&part);
+    }
+}
+
+/* Gradients and weights are read as floats in place; libzmq may hand out small messages at odd
+ * addresses within its receive buffer. */
+static void s_align(frame_t *frame)
+{
+    if ((uintptr_t)frame_data(frame) % sizeof(float) == 0)
+        return;
+    frame_t aligned = {.present = false};
+    frame_copy_of(&aligned, frame_data(frame), frame_size(frame));
+    frame_clear(frame);
+    frame_move(frame, &aligned);
+}
+
+bool link_receive(link_t *self, wire_peer_t *peer, wire_t *message, frame_t *frame,
+                  wire_status_t *status)
+{
+    assert(!frame->present);
+    void *socket = link_socket(self);
+    zmq_msg_t part;
+    if (!s_next_part(socket, &part))
+        return false;
+    bool more = zmq_msg_more(&part);
+    *status = WIRE_BAD_BYTES;
+    if (s_is_router(self)) {
+        peer->size = (uint8_t)zmq_msg_size(&part);
+        memcpy(peer->bytes, zmq_msg_data(&part), peer->size);
+        zmq_msg_close(&part);
+        if (!more || !s_next_part(socket, &part))
+            return true;
+        more = zmq_msg_more(&part);
+    }
+    if (self->has_header)
+        zmq_msg_close(&self->header);
+    zmq_msg_init(&self->header);
+    zmq_msg_move(&self->header, &part);
+    zmq_msg_close(&part);
+    self->has_header = true;
+    if (more) {
+        zmq_msg_init(&frame->message);
+        frame->present = zmq_msg_recv(&frame->message, socket, ZMQ_DONTWAIT) >= 0;
+        if (!frame->present)
+            zmq_msg_close(&frame->message);
+        else if (zmq_msg_more(&frame->message)) {
+            s_drain(socket);
+            frame_clear(frame);
+            return true;
+        }
+    }
+    *status = wire_decode(self->buffer, zmq_msg_data(&self->header), zmq_msg_size(&self->header),
+                          message);
+    if (*status == WIRE_OK)
+        *status = wire_check_frame(message, frame_data(frame), frame_size(frame), frame->present);
+    if (*status != WIRE_OK)
+        frame_clear(frame);
+    else if (frame->present)
+        s_align(frame);
+    return true;
+}
+
+static const char *const s_suffixes[4] = {"", ".data", ".weights", ".gradients"};
+
+static bool s_starts(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+int link_planes(const char *bind, char planes[4][LINK_ENDPOINT_SIZE], err_t *err)
+{
+    size_t room = LINK_ENDPOINT_SIZE - 16;
+    if (strlen(bind) > room)
+        return err_set(err, "server.bind: %s: longer than %zu characters", bind, room);
+    if (s_starts(bind, "ipc://") || s_starts(bind, "inproc://")) {
+        for (int i = 0; i < 4; i++)
+            (void)snprintf(planes[i], LINK_ENDPOINT_SIZE, "%s%s", bind, s_suffixes[i]);
+        return 0;
+    }
+    const char *colon = strrchr(bind, ':');
+    if (!s_starts(bind, "tcp://") || !colon || colon < bind + 6)
+        return err_set(
+            err, "server.bind: '%s' is no endpoint, expected tcp://HOST:PORT or ipc://PATH", bind);
+    char *rest = NULL;
+    long port = strtol(colon + 1, &rest, 10);
+    bool any = strcmp(colon + 1, "*") == 0;
+    if (!any && (rest == colon + 1 || *rest || port < 1 || port > 65532))
+        return err_set(err, "server.bind: '%s' has port '%s', expected 1 to 65532 or *", bind,
+                       colon + 1);
+    for (int i = 0; i < 4; i++) {
+        if (any)
+            (void)snprintf(planes[i], LINK_ENDPOINT_SIZE, "%s", bind);
+        else
+            (void)snprintf(planes[i], LINK_ENDPOINT_SIZE, "%.*s:%ld", (int)(colon - bind), bind,
+                           port + i);
+    }
+    return 0;
+}
+
+void link_plane_name(const char *control, const char *endpoint, char name[WIRE_PLANE_SIZE])
+{
+    const char *tail =
+        s_starts(endpoint, "tcp://") ? strrchr(endpoint, ':') : endpoint + strlen(control);
+    (void)snprintf(name, WIRE_PLANE_SIZE, "%s", tail);
+}
+
+int link_plane_endpoint(const char *control, const char *name, char endpoint[LINK_ENDPOINT_SIZE],
+                        err_t *err)
+{
+    const char *colon = strrchr(control, ':');
+    size_t stem = strlen(control);
+    if (s_starts(control, "tcp://") && colon)
+        stem = (size_t)(colon - control);
+    if (name[0] != (stem == strlen(control) ? '.' : ':'))
+        return err_set(err, "%s: the server names a plane '%s', expected '%s'", control, name,
+                       stem == strlen(control) ? ".suffix" : ":port");
+    int n = snprintf(endpoint, LINK_ENDPOINT_SIZE, "%.*s%s", (int)stem, control, name);
+    if (n < 0 || n >= LINK_ENDPOINT_SIZE)
+        return err_set(err, "%s: too long an endpoint", control);
+    return 0;
+}

@@ -1,0 +1,67 @@
+/* One socket of one plane: the four planes' options in one table, whole messages in and out. */
+#ifndef DROVER_PROTO_LINK_H
+#define DROVER_PROTO_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "proto/frame.h"
+#include "proto/wire.h"
+
+#define LINK_ENDPOINT_SIZE 256
+
+typedef enum {
+    LINK_CONTROL_SERVER,   /* ROUTER */
+    LINK_DATA_SERVER,      /* ROUTER */
+    LINK_WEIGHTS_SERVER,   /* PUB */
+    LINK_GRADIENTS_SERVER, /* PULL */
+    LINK_CONTROL_WORKER,   /* DEALER */
+    LINK_DATA_WORKER,      /* DEALER */
+    LINK_WEIGHTS_WORKER,   /* SUB */
+    LINK_GRADIENTS_WORKER, /* PUSH */
+} link_role_t;
+
+typedef struct link link_t;
+
+/* Before the first socket of the process: leaves signals to the program. */
+void link_init(void);
+
+/* A bound or connected socket. A frame larger than max_frame_bytes closes the peer's connection.
+ * NULL with *err naming the endpoint. Sockets belong to the thread that uses them; one made here
+ * may be handed to an actor before its first use. */
+link_t *link_bind(link_role_t role, const char *endpoint, size_t max_frame_bytes, err_t *err);
+link_t *link_connect(link_role_t role, const char *endpoint, size_t max_frame_bytes, err_t *err);
+void link_destroy(link_t **self_p);
+
+/* The libzmq socket, for polling. */
+void *link_socket(link_t *self);
+
+/* Where a bound socket is: the real port for ':*'. Borrowed. */
+const char *link_endpoint(const link_t *self);
+
+/* Sends without waiting; takes the frame in any case. `peer` for the ROUTER roles, else NULL. False
+ * when the message was dropped: peer gone or queue full. The protocol survives any loss. */
+bool link_send(link_t *self, const wire_peer_t *peer, const wire_t *message, frame_t *frame);
+
+/* A message if one is there: true. *status says whether it is one of ours; with anything but
+ * WIRE_OK only peer, and with WIRE_BAD_VERSION message->version, are set. *frame must hold nothing
+ * before; float frames are aligned. The header's bytes (rows.labels) last until the next call. */
+bool link_receive(link_t *self, wire_peer_t *peer, wire_t *message, frame_t *frame,
+                  wire_status_t *status);
+
+/* The endpoints of the four planes from server.bind: tcp://host:p gives p to p + 3 ('*' stays '*'),
+ * ipc://path and inproc://name get suffixes. `planes` in the order control, data, weights,
+ * gradients. Returns 0, or -1 with *err. */
+int link_planes(const char *bind, char planes[4][LINK_ENDPOINT_SIZE], err_t *err);
+
+/* How WELCOME names a plane: ":port" or ".suffix" of its endpoint. */
+void link_plane_name(const char *control, const char *endpoint, char name[WIRE_PLANE_SIZE]);
+
+/* A plane's endpoint from the control endpoint that the worker reached and the plane's name.
+ * Returns 0, or -1 with *err. */
+int link_plane_endpoint(const char *control, const char *name, char endpoint[LINK_ENDPOINT_SIZE],
+                        err_t *err);
+
+#endif

@@ -1,0 +1,232 @@
+/* See membership.h. */
+#include "parameter_server/membership.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_BAD_PARTIALS 3
+#define SPEED_WEIGHT     0.3 /* of the newest measurement */
+
+typedef struct {
+    char name[WIRE_NAME_SIZE];
+    char host[WIRE_NAME_SIZE];
+} quarantined_t;
+
+struct membership {
+    membership_job_t job;
+    int64_t liveness_ms;
+    member_t *members; /* owned */
+    uint32_t n_members;
+    uint32_t room;
+    uint32_t last_id;
+    quarantined_t *quarantined; /* owned */
+    uint32_t n_quarantined;
+};
+
+membership_t *membership_new(const membership_job_t *job, int64_t liveness_ms)
+{
+    membership_t *self = calloc(1, sizeof(*self));
+    if (!self)
+        abort();
+    self->job = *job;
+    self->liveness_ms = liveness_ms;
+    return self;
+}
+
+void membership_destroy(membership_t **self_p)
+{
+    membership_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    free(self->members);
+    free(self->quarantined);
+    free(self);
+}
+
+static void *s_grown(void *array, size_t n, size_t size)
+{
+    void *grown = realloc(array, n * size);
+    if (!grown)
+        abort();
+    return grown;
+}
+
+member_t *membership_by_peer(membership_t *self, const wire_peer_t *peer)
+{
+    for (uint32_t i = 0; i < self->n_members; i++) {
+        const wire_peer_t *other = &self->members[i].peer;
+        if (other->size == peer->size && memcmp(other->bytes, peer->bytes, peer->size) == 0)
+            return &self->members[i];
+    }
+    return NULL;
+}
+
+member_t *membership_by_id(membership_t *self, uint32_t id)
+{
+    for (uint32_t i = 0; i < self->n_members; i++)
+        if (self->members[i].id == id)
+            return &self->members[i];
+    return NULL;
+}
+
+member_t *membership_list(membership_t *self, uint32_t *n)
+{
+    *n = self->n_members;
+    return self->members;
+}
+
+uint32_t membership_active(const membership_t *self)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < self->n_members; i++)
+        n += self->members[i].state == MEMBER_ACTIVE;
+    return n;
+}
+
+const char *membership_kernel(const membership_t *self)
+{
+    return self->job.kernel;
+}
+
+static void s_refuse(wire_refusal_t *refusal, wire_refused_t reason, const char *seen,
+                     const char *expected)
+{
+    static const char *const what[] = {
+        [WIRE_REFUSED_VERSION] = "protocol version",
+        [WIRE_REFUSED_DIGEST] = "data digest",
+        [WIRE_REFUSED_KERNEL] = "kernel",
+        [WIRE_REFUSED_SHAPE] = "number of parameters",
+        [WIRE_REFUSED_QUARANTINE] = "partials",
+    };
+    memset(refusal, 0, sizeof(*refusal));
+    refusal->reason = reason;
+    (void)snprintf(refusal->text, sizeof(refusal->text), "%s %.80s, expected %.80s", what[reason],
+                   seen, expected);
+}
+
+static bool s_may_join(const membership_t *self, const wire_hello_t *hello, wire_refusal_t *refusal)
+{
+    for (uint32_t i = 0; i < self->n_quarantined; i++) {
+        if (strcmp(self->quarantined[i].name, hello->name) == 0 &&
+            strcmp(self->quarantined[i].host, hello->host) == 0) {
+            s_refuse(refusal, WIRE_REFUSED_QUARANTINE, "repeatedly bad", "good ones");
+            return false;
+        }
+    }
+    if (hello->digest[0] && strcmp(hello->digest, self->job.digest) != 0) {
+        s_refuse(refusal, WIRE_REFUSED_DIGEST, hello->digest, self->job.digest);
+        return false;
+    }
+    if (self->job.strict && self->job.kernel[0] && strcmp(hello->kernel, self->job.kernel) != 0) {
+        s_refuse(refusal, WIRE_REFUSED_KERNEL, hello->kernel, self->job.kernel);
+        (void)snprintf(refusal->kernel, sizeof(refusal->kernel), "%s", self->job.kernel);
+        return false;
+    }
+    return true;
+}
+
+member_t *membership_hello(membership_t *self, const wire_peer_t *peer, const wire_hello_t *hello,
+                           int64_t now_ms, wire_refusal_t *refusal)
+{
+    member_t *member = membership_by_peer(self, peer);
+    if (member) {
+        member->last_seen_ms = now_ms;
+        return member;
+    }
+    if (!s_may_join(self, hello, refusal))
+        return NULL;
+    if (!self->job.kernel[0])
+        memcpy(self->job.kernel, hello->kernel, sizeof(self->job.kernel));
+    if (self->n_members == self->room) {
+        self->room = self->room ? self->room * 2 : 16;
+        self->members = s_grown(self->members, self->room, sizeof(member_t));
+    }
+    member = &self->members[self->n_members++];
+    memset(member, 0, sizeof(*member));
+    member->id = ++self->last_id;
+    member->peer = *peer;
+    memcpy(member->name, hello->name, sizeof(member->name));
+    memcpy(member->host, hello->host, sizeof(member->host));
+    memcpy(member->kernel, hello->kernel, sizeof(member->kernel));
+    member->threads = hello->threads;
+    member->last_seen_ms = now_ms;
+    return member;
+}
+
+bool membership_ready(membership_t *self, member_t *member, const wire_ready_t *ready,
+                      wire_refusal_t *refusal)
+{
+    char seen[32], expected[32];
+    (void)snprintf(seen, sizeof(seen), "%llu", (unsigned long long)ready->n_params);
+    (void)snprintf(expected, sizeof(expected), "%llu", (unsigned long long)self->job.n_params);
+    if (ready->n_params != self->job.n_params)
+        s_refuse(refusal, WIRE_REFUSED_SHAPE, seen, expected);
+    else if (strcmp(ready->digest, self->job.digest) != 0)
+        s_refuse(refusal, WIRE_REFUSED_DIGEST, ready->digest, self->job.digest);
+    else {
+        member->state = MEMBER_ACTIVE;
+        return true;
+    }
+    membership_remove(self, member->id);
+    return false;
+}
+
+void membership_measure(member_t *member, uint32_t n_blocks, double elapsed_ms)
+{
+    if (n_blocks == 0 || elapsed_ms <= 0)
+        return;
+    double speed = n_blocks / elapsed_ms;
+    if (member->n_measured == 1)
+        member->blocks_per_ms = speed;
+    else if (member->n_measured > 1)
+        member->blocks_per_ms += SPEED_WEIGHT * (speed - member->blocks_per_ms);
+    member->n_measured++;
+}
+
+double membership_speed(const membership_t *self, const member_t *member)
+{
+    if (member->blocks_per_ms > 0)
+        return member->blocks_per_ms;
+    double sum = 0;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < self->n_members; i++) {
+        sum += self->members[i].blocks_per_ms;
+        n += self->members[i].blocks_per_ms > 0;
+    }
+    return n ? sum / n : 1.0;
+}
+
+bool membership_bad_partial(membership_t *self, member_t *member)
+{
+    if (++member->n_refused < MAX_BAD_PARTIALS)
+        return false;
+    self->quarantined =
+        s_grown(self->quarantined, self->n_quarantined + 1, sizeof(*self->quarantined));
+    quarantined_t *entry = &self->quarantined[self->n_quarantined++];
+    memcpy(entry->name, member->name, sizeof(entry->name));
+    memcpy(entry->host, member->host, sizeof(entry->host));
+    membership_remove(self, member->id);
+    return true;
+}
+
+void membership_remove(membership_t *self, uint32_t id)
+{
+    for (uint32_t i = 0; i < self->n_members; i++) {
+        if (self->members[i].id != id)
+            continue;
+        memmove(&self->members[i], &self->members[i + 1],
+                (self->n_members - i - 1) * sizeof(member_t));
+        self->n_members--;
+        return;
+    }
+}
+
+uint32_t membership_expired(const membership_t *self, int64_t now_ms)
+{
+    for (uint32_t i = 0; i < self->n_members; i++)
+        if (now_ms - self->members[i].last_seen_ms > self->liveness_ms)
+            return self->members[i].id;
+    return 0;
+}

@@ -1,0 +1,79 @@
+/* Who takes part: admission, life signs, speed, quarantine. Pure: time comes as an argument. */
+#ifndef DROVER_PARAMETER_SERVER_MEMBERSHIP_H
+#define DROVER_PARAMETER_SERVER_MEMBERSHIP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/wire.h"
+
+typedef enum {
+    MEMBER_JOINING, /* has a WELCOME, has not said READY */
+    MEMBER_ACTIVE,
+} member_state_t;
+
+/* A worker as the server knows it; borrowed, valid until the next membership call that may remove
+ * or add one. */
+typedef struct {
+    uint32_t id; /* from 1, never reused within a run */
+    member_state_t state;
+    wire_peer_t peer;
+    char name[WIRE_NAME_SIZE];
+    char host[WIRE_NAME_SIZE];
+    char kernel[WIRE_KERNEL_SIZE];
+    uint32_t threads;
+    int64_t last_seen_ms;
+    uint32_t newest_step; /* whose weights it has */
+    double blocks_per_ms; /* measured; 0 while unknown */
+    uint32_t n_measured;
+    uint32_t n_refused; /* bad partials */
+} member_t;
+
+/* What a worker must match to be let in. */
+typedef struct {
+    char digest[WIRE_DIGEST_SIZE];
+    uint64_t n_params;
+    bool strict;                   /* one kernel for all */
+    char kernel[WIRE_KERNEL_SIZE]; /* the job's; empty: that of the first worker */
+} membership_job_t;
+
+typedef struct membership membership_t;
+
+/* Never NULL. A member that says nothing for liveness_ms is lost. */
+membership_t *membership_new(const membership_job_t *job, int64_t liveness_ms);
+void membership_destroy(membership_t **self_p);
+
+/* A HELLO: the member, new or (said again) the old one, or NULL with *refusal filled in. */
+member_t *membership_hello(membership_t *self, const wire_peer_t *peer, const wire_hello_t *hello,
+                           int64_t now_ms, wire_refusal_t *refusal);
+
+/* A READY of a joining member: true, and it is active; or false with *refusal, and it is gone. */
+bool membership_ready(membership_t *self, member_t *member, const wire_ready_t *ready,
+                      wire_refusal_t *refusal);
+
+member_t *membership_by_peer(membership_t *self, const wire_peer_t *peer);
+member_t *membership_by_id(membership_t *self, uint32_t id);
+
+/* All members, joining ones too, in the order of their ids. */
+member_t *membership_list(membership_t *self, uint32_t *n);
+uint32_t membership_active(const membership_t *self);
+
+/* The job's kernel; empty before the first worker. */
+const char *membership_kernel(const membership_t *self);
+
+/* It computed n_blocks in elapsed_ms. The first time, with data on the way, does not count. */
+void membership_measure(member_t *member, uint32_t n_blocks, double elapsed_ms);
+
+/* The speeds to plan with: measured, or the mean of those measured (1 when there is none). */
+double membership_speed(const membership_t *self, const member_t *member);
+
+/* A bad partial: true when that was one too many; it is then gone and will not be let in again. */
+bool membership_bad_partial(membership_t *self, member_t *member);
+
+void membership_remove(membership_t *self, uint32_t id);
+
+/* The id of a member that is silent for too long; 0 when there is none. */
+uint32_t membership_expired(const membership_t *self, int64_t now_ms);
+
+#endif

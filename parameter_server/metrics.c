@@ -1,0 +1,23 @@
+/* See metrics.h. Numbers only, so that no JSON library is needed to write it. */
+#include "parameter_server/metrics.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/text.h"
+
+void metrics_line(const server_record_t *record, char line[METRICS_LINE_SIZE])
+{
+    char cost[32], accuracy[32], rate[32];
+    text_python_repr(record->cost, cost);
+    text_python_repr(record->accuracy, accuracy);
+    text_python_repr(record->learning_rate, rate);
+    (void)snprintf(line, METRICS_LINE_SIZE,
+                   "{\"step\": %u, \"cost\": %s, \"accuracy\": %s, \"learning_rate\": %s, "
+                   "\"rows\": %" PRIu64 ", \"workers\": %u, \"blocks\": %u, \"reissued\": %u, "
+                   "\"duplicates\": %u, \"refused\": %u, \"step_ms\": %.3f, "
+                   "\"broadcast_ms\": %.3f, \"compute_ms\": %.3f, \"sum_ms\": %.3f}\n",
+                   record->step, cost, accuracy, rate, record->rows, record->workers,
+                   record->blocks, record->reissued, record->duplicates, record->refused,
+                   record->step_ms, record->broadcast_ms, record->compute_ms, record->sum_ms);
+}

@@ -1,0 +1,14 @@
+/* metrics.jsonl: one JSON object a step. */
+#ifndef DROVER_PARAMETER_SERVER_METRICS_H
+#define DROVER_PARAMETER_SERVER_METRICS_H
+
+#include <stddef.h>
+
+#include "parameter_server/server.h"
+
+#define METRICS_LINE_SIZE 1024
+
+/* The line of a step, with its newline. */
+void metrics_line(const server_record_t *record, char line[METRICS_LINE_SIZE]);
+
+#endif

@@ -1,0 +1,305 @@
+/* See round.h. */
+#include "parameter_server/round.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parameter_server/assign.h"
+
+/* Late is what takes longer than this many times the expected duration and a scheduler's whim. */
+#define LATE_FACTOR 3.0
+#define LATE_MS     30.0
+/* Before any speed is known, and with the data still on its way. */
+#define LATE_UNKNOWN_MS 5000.0
+
+typedef struct {
+    wire_range_t range;
+    double issued_ms;
+    double late_ms; /* the time from which it is late */
+    bool late;
+    bool first; /* of round_begin: its duration measures the worker */
+} assignment_t;
+
+struct round {
+    uint32_t n_blocks;
+    double node_cost;
+    assignment_t *open; /* owned */
+    uint32_t n_open;
+    uint32_t open_room;
+    wire_range_t *plan; /* owned */
+    uint32_t n_plan;
+    uint32_t plan_room;
+    round_closed_t *closed; /* owned */
+    uint32_t n_closed;
+    uint32_t closed_room;
+    double *speeds; /* owned; scratch, one a worker */
+    uint32_t *ends;
+    uint32_t workers_room;
+    bool *asked; /* owned; (n_blocks): was somebody asked for the block in this step? */
+    uint32_t n_reissued;
+};
+
+round_t *round_new(uint32_t n_blocks, double node_cost)
+{
+    round_t *self = calloc(1, sizeof(*self));
+    if (!self)
+        abort();
+    self->n_blocks = n_blocks;
+    self->node_cost = node_cost;
+    self->asked = calloc(n_blocks, sizeof(bool));
+    if (!self->asked)
+        abort();
+    return self;
+}
+
+void round_destroy(round_t **self_p)
+{
+    round_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    free(self->open);
+    free(self->plan);
+    free(self->closed);
+    free(self->speeds);
+    free(self->ends);
+    free(self->asked);
+    free(self);
+}
+
+/* Room for one element more; doubles, so that a steady run allocates nothing. */
+static void *s_room(void *array, uint32_t n, uint32_t *room, size_t size)
+{
+    if (n < *room)
+        return array;
+    *room = *room ? *room * 2 : 16;
+    void *grown = realloc(array, *room * size);
+    if (!grown)
+        abort();
+    return grown;
+}
+
+static void s_workers_room(round_t *self, uint32_t n_workers)
+{
+    if (n_workers <= self->workers_room)
+        return;
+    self->workers_room = n_workers * 2;
+    self->speeds = realloc(self->speeds, self->workers_room * sizeof(double));
+    self->ends = realloc(self->ends, self->workers_room * sizeof(uint32_t));
+    if (!self->speeds || !self->ends)
+        abort();
+}
+
+/* Everything that one worker owes has to be done before what it is asked for now. */
+static double s_expected_ms(const round_t *self, const round_worker_t *worker, uint32_t n_blocks)
+{
+    double blocks = n_blocks;
+    for (uint32_t i = 0; i < self->n_open; i++)
+        if (self->open[i].range.worker == worker->worker)
+            blocks += self->open[i].range.end - self->open[i].range.first;
+    return blocks / worker->speed;
+}
+
+static void s_issue(round_t *self, const round_worker_t *worker, uint32_t first, uint32_t end,
+                    bool is_first, double now_ms)
+{
+    double expected_ms = s_expected_ms(self, worker, end - first);
+    self->open = s_room(self->open, self->n_open, &self->open_room, sizeof(assignment_t));
+    assignment_t *assignment = &self->open[self->n_open++];
+    assignment->range = (wire_range_t){worker->worker, first, end};
+    assignment->issued_ms = now_ms;
+    assignment->late_ms =
+        now_ms + (worker->speed_known ? LATE_FACTOR * expected_ms + LATE_MS : LATE_UNKNOWN_MS);
+    assignment->late = false;
+    assignment->first = is_first;
+    self->plan = s_room(self->plan, self->n_plan, &self->plan_room, sizeof(wire_range_t));
+    self->plan[self->n_plan++] = assignment->range;
+    for (uint32_t block = first; block < end; block++) {
+        self->n_reissued += self->asked[block];
+        self->asked[block] = true;
+    }
+}
+
+/* Blocks [first, end) over the workers. */
+static void s_issue_range(round_t *self, const round_worker_t *workers, uint32_t n_workers,
+                          uint32_t first, uint32_t end, bool is_first, double now_ms)
+{
+    s_workers_room(self, n_workers);
+    for (uint32_t i = 0; i < n_workers; i++)
+        self->speeds[i] = workers[i].speed;
+    assign_ranges(first, end, self->speeds, n_workers, self->node_cost, self->ends);
+    for (uint32_t i = 0; i < n_workers; first = self->ends[i], i++)
+        if (self->ends[i] > first)
+            s_issue(self, &workers[i], first, self->ends[i], is_first, now_ms);
+}
+
+void round_begin(round_t *self, const round_worker_t *workers, uint32_t n_workers, double now_ms)
+{
+    self->n_open = 0;
+    self->n_plan = 0;
+    self->n_closed = 0;
+    self->n_reissued = 0;
+    memset(self->asked, 0, self->n_blocks * sizeof(bool));
+    if (n_workers > 0)
+        s_issue_range(self, workers, n_workers, 0, self->n_blocks, true, now_ms);
+}
+
+const wire_range_t *round_plan(const round_t *self, uint32_t *n)
+{
+    *n = self->n_plan;
+    return self->plan;
+}
+
+static void s_drop(round_t *self, uint32_t i)
+{
+    memmove(&self->open[i], &self->open[i + 1], (self->n_open - i - 1) * sizeof(assignment_t));
+    self->n_open--;
+}
+
+void round_lost(round_t *self, uint32_t worker)
+{
+    for (uint32_t i = self->n_open; i-- > 0;)
+        if (self->open[i].range.worker == worker)
+            s_drop(self, i);
+}
+
+const wire_range_t *round_owed(round_t *self, uint32_t worker, uint32_t *n)
+{
+    self->n_plan = 0;
+    for (uint32_t i = 0; i < self->n_open; i++) {
+        if (self->open[i].range.worker != worker)
+            continue;
+        self->plan = s_room(self->plan, self->n_plan, &self->plan_room, sizeof(wire_range_t));
+        self->plan[self->n_plan++] = self->open[i].range;
+    }
+    return round_plan(self, n);
+}
+
+static void s_close_complete(round_t *self, const reduce_t *tree, double now_ms)
+{
+    for (uint32_t i = self->n_open; i-- > 0;) {
+        const assignment_t *assignment = &self->open[i];
+        uint32_t first, end;
+        if (reduce_missing(tree, assignment->range.first, &first, &end) &&
+            first < assignment->range.end)
+            continue;
+        if (assignment->first && !assignment->late) {
+            self->closed =
+                s_room(self->closed, self->n_closed, &self->closed_room, sizeof(round_closed_t));
+            self->closed[self->n_closed++] = (round_closed_t){
+                assignment->range.worker, assignment->range.end - assignment->range.first,
+                now_ms - assignment->issued_ms};
+        }
+        s_drop(self, i);
+    }
+}
+
+/* The end of the open, not late assignments that `block` lies in, or 0 when it lies in none. */
+static uint32_t s_covered_until(const round_t *self, uint32_t block)
+{
+    uint32_t until = 0;
+    for (uint32_t i = 0; i < self->n_open; i++) {
+        const assignment_t *assignment = &self->open[i];
+        if (!assignment->late && assignment->range.first <= block &&
+            block < assignment->range.end && assignment->range.end > until)
+            until = assignment->range.end;
+    }
+    return until;
+}
+
+/* The next run of blocks at or after *from that nobody is on time with. */
+static bool s_uncovered(const round_t *self, const reduce_t *tree, uint32_t from, uint32_t *first,
+                        uint32_t *end)
+{
+    while (reduce_missing(tree, from, first, end)) {
+        uint32_t until = s_covered_until(self, *first);
+        if (until > 0) {
+            from = until;
+            continue;
+        }
+        for (uint32_t block = *first + 1; block < *end; block++)
+            if (s_covered_until(self, block) > 0)
+                *end = block;
+        return true;
+    }
+    return false;
+}
+
+static bool s_owes(const round_t *self, uint32_t worker, bool also_late)
+{
+    for (uint32_t i = 0; i < self->n_open; i++)
+        if (self->open[i].range.worker == worker && (also_late || !self->open[i].late))
+            return true;
+    return false;
+}
+
+static bool s_is_owed(const round_t *self, uint32_t block)
+{
+    for (uint32_t i = 0; i < self->n_open; i++)
+        if (self->open[i].range.first <= block && block < self->open[i].range.end)
+            return true;
+    return false;
+}
+
+/* Who takes blocks that nobody is on time with: the idle; when there are none and nobody is on time
+ * with anything either, everybody: a message may have been lost, so that the late are asked again.
+ */
+static uint32_t s_takers(const round_t *self, const round_worker_t *workers, uint32_t n_workers,
+                         bool orphans, round_worker_t *takers)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < n_workers; i++)
+        if (!s_owes(self, workers[i].worker, true))
+            takers[n++] = workers[i];
+    if (n > 0)
+        return n;
+    for (uint32_t i = 0; i < n_workers; i++)
+        if (!orphans && s_owes(self, workers[i].worker, false))
+            return 0; /* it will be idle soon */
+    memcpy(takers, workers, n_workers * sizeof(*workers));
+    return n_workers;
+}
+
+void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *workers,
+                uint32_t n_workers, double now_ms)
+{
+    self->n_plan = 0;
+    s_close_complete(self, tree, now_ms);
+    for (uint32_t i = 0; i < self->n_open; i++)
+        self->open[i].late |= now_ms >= self->open[i].late_ms;
+    uint32_t first, end;
+    if (n_workers == 0 || !s_uncovered(self, tree, 0, &first, &end))
+        return;
+    round_worker_t *takers = malloc(n_workers * sizeof(*takers));
+    if (!takers)
+        abort();
+    bool orphans = !s_is_owed(self, first);
+    uint32_t n_takers = s_takers(self, workers, n_workers, orphans, takers);
+    for (uint32_t from = 0; n_takers > 0 && s_uncovered(self, tree, from, &first, &end); from = end)
+        s_issue_range(self, takers, n_takers, first, end, false, now_ms);
+    free(takers);
+}
+
+bool round_take_closed(round_t *self, round_closed_t *closed)
+{
+    if (self->n_closed == 0)
+        return false;
+    *closed = self->closed[0];
+    memmove(self->closed, self->closed + 1, --self->n_closed * sizeof(*self->closed));
+    return true;
+}
+
+double round_deadline_ms(const round_t *self)
+{
+    double deadline = INFINITY;
+    for (uint32_t i = 0; i < self->n_open; i++)
+        if (!self->open[i].late)
+            deadline = fmin(deadline, self->open[i].late_ms);
+    return deadline;
+}
+
+uint32_t round_reissued(const round_t *self)
+{
+    return self->n_reissued;
+}

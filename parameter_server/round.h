@@ -1,0 +1,64 @@
+/* Who owes which blocks of the current step, and what to do when they do not come back.
+ *
+ * Pure: the actor tells what happened and what time it is, and gets assignments to send. The ledger
+ * of what is done is the canonical tree; this is the ledger of what was asked for. An assignment is
+ * open while blocks of it are missing from the tree, and late when it stays open for a few times
+ * what it should take; late or orphaned blocks are given to others, and the first copy counts.
+ */
+#ifndef DROVER_PARAMETER_SERVER_ROUND_H
+#define DROVER_PARAMETER_SERVER_ROUND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "math/reduce.h"
+#include "proto/wire.h"
+
+/* A worker that may be asked, with its speed in blocks per millisecond (> 0). */
+typedef struct {
+    uint32_t worker;
+    double speed;
+    bool speed_known;
+} round_worker_t;
+
+/* An assignment that has just closed: what its worker took for what it was asked. */
+typedef struct {
+    uint32_t worker;
+    uint32_t n_blocks;
+    double elapsed_ms;
+} round_closed_t;
+
+typedef struct round round_t;
+
+/* For steps of n_blocks blocks; node_cost as in assign.h. Never NULL. */
+round_t *round_new(uint32_t n_blocks, double node_cost);
+void round_destroy(round_t **self_p);
+
+/* A new step: plans all blocks over the workers (none: nothing is planned yet). The plan is in
+ * round_plan until the next call. */
+void round_begin(round_t *self, const round_worker_t *workers, uint32_t n_workers, double now_ms);
+
+/* Assignments made by the last round_begin or round_tick, to be sent; borrowed. */
+const wire_range_t *round_plan(const round_t *self, uint32_t *n);
+
+/* The worker is gone, or what it sends is no good: what it owes is orphaned. */
+void round_lost(round_t *self, uint32_t worker);
+
+/* What the worker owes, to be said again; borrowed until the next call of anything. */
+const wire_range_t *round_owed(round_t *self, uint32_t worker, uint32_t *n);
+
+/* After every event and deadline: closes assignments that the tree has complete, and plans
+ * orphaned and late blocks anew over idle workers; over all of them when nobody else will do it. */
+void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *workers,
+                uint32_t n_workers, double now_ms);
+
+/* Takes one closed assignment that was not late, oldest first; false when there is none. */
+bool round_take_closed(round_t *self, round_closed_t *closed);
+
+/* When round_tick must be called next, at the latest; INFINITY when nothing is owed. */
+double round_deadline_ms(const round_t *self);
+
+/* Blocks that were planned again in this step. */
+uint32_t round_reissued(const round_t *self);
+
+#endif

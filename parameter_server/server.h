@@ -1,0 +1,75 @@
+/* The parameter server: moves frames between the four sockets and the policy modules.
+ *
+ * Weights after step t are a function of (data, config, seed, kernel): everything that the sum
+ * depends on goes through the canonical tree (aggregate, math/reduce), everything that time and
+ * peers decide (membership, round) only chooses who computes what.
+ */
+#ifndef DROVER_PARAMETER_SERVER_SERVER_H
+#define DROVER_PARAMETER_SERVER_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "data/dataset.h"
+#include "math/bold_driver.h"
+#include "math/model.h"
+#include "math/sampler.h"
+#include "proto/frame.h"
+
+typedef struct {
+    model_t model;
+    sampler_t sampler;
+    uint32_t n_steps;
+    bold_driver_t driver;
+    bool strict;           /* one kernel for all workers */
+    uint32_t min_workers;  /* training starts when so many are there */
+    const char *bind;      /* borrowed, for server_new only */
+    const dataset_t *data; /* the training set; borrowed for the server's life */
+} server_job_t;
+
+/* A step that is done. */
+typedef struct {
+    uint32_t step;
+    double cost;     /* mean over the batch */
+    double accuracy; /* of the batch */
+    double learning_rate;
+    uint64_t rows;
+    uint32_t workers;
+    uint32_t blocks;
+    uint32_t reissued;   /* blocks asked for a second time */
+    uint32_t duplicates; /* partials whose blocks were counted already */
+    uint32_t refused;    /* partials that were not fit to count */
+    double step_ms;
+    double broadcast_ms;  /* encoding and handing out the weights */
+    double compute_ms;    /* waiting for the workers */
+    double sum_ms;        /* checks, sums, update */
+    bold_driver_t driver; /* after the step */
+    frame_t weights;      /* (P) floats after the step; a reference of its own */
+} server_record_t;
+
+void server_record_destroy(server_record_t **self_p);
+
+/* What the actor's pipe says: the number, then for a step a pointer to its record, whose new owner
+ * the reader is. */
+typedef enum {
+    SERVER_STEP = 1,
+    SERVER_DONE = 2, /* all steps done or $TERM obeyed; workers are released */
+} server_event_t;
+
+typedef struct server server_t;
+
+/* Checks the job and binds the four planes. NULL with *err. */
+server_t *server_new(const server_job_t *job, err_t *err);
+void server_destroy(server_t **self_p);
+
+/* The control endpoint, as workers may connect to it. Borrowed. */
+const char *server_endpoint(const server_t *self);
+
+/* The kernel that produced the bits ("" before the first worker); only after SERVER_DONE. */
+const char *server_kernel(const server_t *self);
+
+/* Reads the next event; `pipe` is the zactor's. Returns 0, or -1 when interrupted by a signal. */
+int server_read_event(void *pipe, server_event_t *event, server_record_t **record);
+
+#endif

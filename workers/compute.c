@@ -1,0 +1,218 @@
+/* See compute.h. */
+#include "workers/compute.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "workers/gradient.h"
+
+typedef struct task {
+    struct task *next;
+    uint32_t step;
+    node_t node;
+    uint64_t epoch; /* of the submission */
+    frame_t weights;
+    partial_t partial;
+    bool done; /* false: given up */
+} task_t;
+
+/* First in, first out. */
+typedef struct {
+    task_t *head;
+    task_t *tail;
+} queue_t;
+
+struct compute {
+    model_t model;
+    sampler_t sampler;
+    const rowcache_t *rows; /* borrowed */
+    pool_t *buffers;        /* owned */
+    uint32_t n_threads;
+    pthread_t *threads; /* owned */
+    int fd;
+    _Atomic uint64_t epoch; /* changes with every cancel */
+    pthread_mutex_t lock;   /* guards what follows */
+    pthread_cond_t wake;
+    bool stopping;
+    queue_t todo;
+    queue_t results;
+    queue_t idle; /* tasks to be used again */
+};
+
+static void s_put(queue_t *queue, task_t *task)
+{
+    task->next = NULL;
+    if (queue->tail)
+        queue->tail->next = task;
+    else
+        queue->head = task;
+    queue->tail = task;
+}
+
+static task_t *s_get(queue_t *queue)
+{
+    task_t *task = queue->head;
+    if (!task)
+        return NULL;
+    queue->head = task->next;
+    if (!queue->head)
+        queue->tail = NULL;
+    return task;
+}
+
+static void s_signal_result(const compute_t *self)
+{
+    uint64_t one = 1;
+    ssize_t n = write(self->fd, &one, sizeof(one));
+    (void)n; /* it only fails when the counter is full, and then it is readable anyway */
+}
+
+static void *s_thread(void *argument)
+{
+    compute_t *self = argument;
+    gradient_t *gradient = gradient_new(&self->model, &self->sampler, self->buffers);
+    pthread_mutex_lock(&self->lock);
+    for (;;) {
+        task_t *task;
+        while (!self->stopping && !self->todo.head)
+            pthread_cond_wait(&self->wake, &self->lock);
+        if (self->stopping)
+            break;
+        task = s_get(&self->todo);
+        pthread_mutex_unlock(&self->lock);
+        task->done =
+            gradient_node(gradient, frame_data(&task->weights), rowcache_images(self->rows),
+                          rowcache_labels(self->rows), task->step, task->node, &self->epoch,
+                          task->epoch, &task->partial);
+        frame_clear(&task->weights);
+        pthread_mutex_lock(&self->lock);
+        s_put(task->done ? &self->results : &self->idle, task);
+        if (task->done)
+            s_signal_result(self);
+    }
+    pthread_mutex_unlock(&self->lock);
+    gradient_destroy(&gradient);
+    return NULL;
+}
+
+compute_t *compute_new(uint32_t n_threads, const model_t *model, const sampler_t *sampler,
+                       const rowcache_t *rows)
+{
+    compute_t *self = calloc(1, sizeof(*self));
+    if (!self)
+        abort();
+    self->model = *model;
+    self->sampler = *sampler;
+    self->rows = rows;
+    self->buffers = pool_new(model_params(model) * sizeof(float));
+    self->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    self->threads = calloc(n_threads, sizeof(pthread_t));
+    if (self->fd < 0 || !self->threads)
+        abort();
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->wake, NULL);
+    /* Signals are for the program's main thread. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    for (; self->n_threads < n_threads; self->n_threads++)
+        if (pthread_create(&self->threads[self->n_threads], NULL, s_thread, self) != 0)
+            abort();
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return self;
+}
+
+static void s_free_all(queue_t *queue)
+{
+    task_t *task;
+    while ((task = s_get(queue))) {
+        frame_clear(&task->weights);
+        if (task->done)
+            partial_release(&task->partial);
+        free(task);
+    }
+}
+
+void compute_destroy(compute_t **self_p)
+{
+    compute_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    compute_cancel(self);
+    pthread_mutex_lock(&self->lock);
+    self->stopping = true;
+    pthread_cond_broadcast(&self->wake);
+    pthread_mutex_unlock(&self->lock);
+    for (uint32_t i = 0; i < self->n_threads; i++)
+        pthread_join(self->threads[i], NULL);
+    s_free_all(&self->todo);
+    s_free_all(&self->results);
+    s_free_all(&self->idle);
+    pthread_cond_destroy(&self->wake);
+    pthread_mutex_destroy(&self->lock);
+    pool_destroy(&self->buffers);
+    close(self->fd);
+    free(self->threads);
+    free(self);
+}
+
+void compute_submit(compute_t *self, uint32_t step, node_t node, frame_t *weights)
+{
+    pthread_mutex_lock(&self->lock);
+    task_t *task = s_get(&self->idle);
+    pthread_mutex_unlock(&self->lock);
+    if (!task)
+        task = malloc(sizeof(*task));
+    if (!task)
+        abort();
+    memset(task, 0, sizeof(*task));
+    task->step = step;
+    task->node = node;
+    task->epoch = atomic_load(&self->epoch);
+    frame_share(&task->weights, weights);
+    pthread_mutex_lock(&self->lock);
+    s_put(&self->todo, task);
+    pthread_cond_signal(&self->wake);
+    pthread_mutex_unlock(&self->lock);
+}
+
+void compute_cancel(compute_t *self)
+{
+    task_t *task;
+    atomic_fetch_add(&self->epoch, 1);
+    pthread_mutex_lock(&self->lock);
+    while ((task = s_get(&self->todo))) {
+        frame_clear(&task->weights);
+        s_put(&self->idle, task);
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
+int compute_fd(const compute_t *self)
+{
+    return self->fd;
+}
+
+bool compute_take(compute_t *self, uint32_t *step, node_t *node, partial_t *partial)
+{
+    uint64_t count;
+    ssize_t n = read(self->fd, &count, sizeof(count)); /* before looking: a later result sets it */
+    (void)n;
+    pthread_mutex_lock(&self->lock);
+    task_t *task = s_get(&self->results);
+    if (task) {
+        *step = task->step;
+        *node = task->node;
+        *partial = task->partial;
+        task->done = false;
+        s_put(&self->idle, task);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return task != NULL;
+}

@@ -1,0 +1,96 @@
+/* See gradient.h. B rows, D inputs. */
+#include "workers/gradient.h"
+
+#include <stdlib.h>
+
+#include "math/vec.h"
+
+#define MAX_LEVELS 33
+
+struct gradient {
+    model_t model;
+    sampler_t sampler;
+    pool_t *buffers;    /* borrowed */
+    model_room_t *room; /* owned */
+    uint32_t *rows;     /* owned; (block_rows) */
+    uint8_t *labels;    /* owned; (block_rows) */
+};
+
+gradient_t *gradient_new(const model_t *model, const sampler_t *sampler, pool_t *buffers)
+{
+    gradient_t *self = calloc(1, sizeof(*self));
+    if (!self)
+        abort();
+    self->model = *model;
+    self->sampler = *sampler;
+    self->buffers = buffers;
+    self->room = model_room_new(model, sampler->block_rows);
+    self->rows = calloc(sampler->block_rows, sizeof(uint32_t));
+    self->labels = calloc(sampler->block_rows, sizeof(uint8_t));
+    if (!self->rows || !self->labels)
+        abort();
+    return self;
+}
+
+void gradient_destroy(gradient_t **self_p)
+{
+    gradient_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    model_room_destroy(&self->room);
+    free(self->rows);
+    free(self->labels);
+    free(self);
+}
+
+static partial_t s_block(gradient_t *self, const float *params, const uint8_t *images,
+                         const uint8_t *labels, uint32_t step, uint32_t block)
+{
+    size_t D = self->model.n_inputs;
+    uint32_t B = sampler_rows(&self->sampler, step, block, self->rows);
+    float *x = model_room_input(self->room);
+    for (uint32_t r = 0; r < B; r++) {
+        vec_from_bytes(x + r * D, images + self->rows[r] * D, D);
+        self->labels[r] = labels[self->rows[r]];
+    }
+    float *gradient = pool_take(self->buffers);
+    uint32_t n_correct;
+    double cost =
+        model_gradient(&self->model, params, self->room, self->labels, B, gradient, &n_correct);
+    return (partial_t){
+        .gradient = gradient,
+        .cost = cost,
+        .correct = n_correct,
+        .rows = B,
+        .release = pool_give,
+        .hint = gradient,
+    };
+}
+
+bool gradient_node(gradient_t *self, const float *params, const uint8_t *images,
+                   const uint8_t *labels, uint32_t step, node_t node, const _Atomic uint64_t *epoch,
+                   uint64_t begun, partial_t *partial)
+{
+    /* Blocks from left to right, as a binary counter: a sum waits in the stack for its sibling to
+     * its right. What is left at the end lacks right siblings, so each takes what stands behind. */
+    partial_t stack[MAX_LEVELS];
+    int depth = 0;
+    size_t n_params = model_params(&self->model);
+    uint32_t first, end;
+    node_range(node, sampler_blocks(&self->sampler), &first, &end);
+    for (uint32_t block = first; block < end; block++) {
+        if (atomic_load(epoch) != begun) {
+            while (depth > 0)
+                partial_release(&stack[--depth]);
+            return false;
+        }
+        stack[depth++] = s_block(self, params, images, labels, step, block);
+        for (uint32_t n = block - first + 1; n % 2 == 0; n /= 2, depth--)
+            partial_add(&stack[depth - 2], &stack[depth - 1], n_params);
+    }
+    for (; depth > 1; depth--)
+        partial_add(&stack[depth - 2], &stack[depth - 1], n_params);
+    *partial = stack[0];
+    return true;
+}

@@ -1,0 +1,436 @@
+/* See session.h. */
+#include "workers/session.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HELLO_MS         250 /* between two HELLOs that nobody answers */
+#define TASKS_PER_THREAD 8
+
+typedef enum {
+    STATE_JOINING,  /* HELLO until WELCOME */
+    STATE_ADMITTED, /* WELCOME came; the actor sets up */
+    STATE_WORKING,  /* READY was said */
+    STATE_OVER,
+    STATE_REFUSED,
+} state_t;
+
+struct session {
+    state_t state;
+    wire_hello_t hello;
+    bool (*can_run)(const char *kernel);
+    const dataset_t *data; /* borrowed */
+    uint32_t n_threads;
+    bool setting_up; /* SESSION_SET_UP was handed out */
+    bool cancel;     /* SESSION_CANCEL is due */
+    uint64_t run;
+    uint32_t incarnation;
+    wire_welcome_t job;
+    wire_refusal_t refusal;
+    uint32_t n_blocks;
+    rowcache_t *rows; /* owned */
+    reduce_t *tree;   /* owned; partials of promised nodes only */
+    uint32_t step;    /* the newest whose weights came */
+    bool heard_step;  /* of this membership: the server knows that we are ready */
+    node_t
+        *promises; /* owned; promised to the server and under way: their tasks meet in the tree */
+    uint32_t n_promises;
+    uint32_t promises_room;
+    node_t *tasks; /* owned; not handed out yet, first in first out from n_started */
+    uint32_t n_tasks;
+    uint32_t n_started;
+    uint32_t tasks_room;
+    int64_t hello_due_ms;
+    int64_t heartbeat_due_ms;
+    int64_t heard_ms;
+    wire_t out; /* reused */
+};
+
+session_t *session_new(const wire_hello_t *hello, bool (*can_run)(const char *kernel),
+                       const dataset_t *data, uint32_t n_threads)
+{
+    session_t *self = calloc(1, sizeof(*self));
+    if (!self)
+        abort();
+    self->hello = *hello;
+    self->can_run = can_run;
+    self->data = data;
+    self->n_threads = n_threads;
+    return self;
+}
+
+void session_destroy(session_t **self_p)
+{
+    session_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    rowcache_destroy(&self->rows);
+    reduce_destroy(&self->tree);
+    free(self->promises);
+    free(self->tasks);
+    free(self);
+}
+
+static void s_drop_work(session_t *self)
+{
+    self->n_promises = 0;
+    self->n_tasks = 0;
+    self->n_started = 0;
+    self->cancel = true;
+    if (self->tree)
+        reduce_reset(self->tree);
+}
+
+static void s_rejoin(session_t *self, int64_t now_ms)
+{
+    s_drop_work(self);
+    self->state = STATE_JOINING;
+    self->hello_due_ms = now_ms;
+}
+
+/* The same job as before keeps rows and set-up; the caller's actor opens the planes anew. */
+static void s_on_welcome(session_t *self, const wire_t *message)
+{
+    const wire_welcome_t *job = &message->welcome;
+    s_drop_work(self);
+    if (self->rows && strcmp(job->digest, self->job.digest) != 0)
+        rowcache_destroy(&self->rows);
+    self->job = *job;
+    self->run = message->run;
+    self->incarnation = message->incarnation;
+    self->step = 0;
+    self->heard_step = false;
+    self->n_blocks = sampler_blocks(&job->sampler);
+    reduce_destroy(&self->tree);
+    self->tree = reduce_new(self->n_blocks, model_params(&job->model));
+    if (!self->rows)
+        self->rows = self->data ? rowcache_of(self->data, job->sampler.n_rows)
+                                : rowcache_new(job->sampler.n_rows, job->model.n_inputs);
+    self->state = STATE_ADMITTED;
+    self->setting_up = false;
+}
+
+static void s_on_refused(session_t *self, const wire_refusal_t *refusal, int64_t now_ms)
+{
+    if (refusal->reason == WIRE_REFUSED_KERNEL && self->state == STATE_JOINING &&
+        strcmp(refusal->kernel, self->hello.kernel) != 0 && self->can_run(refusal->kernel)) {
+        memcpy(self->hello.kernel, refusal->kernel, sizeof(self->hello.kernel));
+        s_rejoin(self, now_ms);
+        return;
+    }
+    self->refusal = *refusal;
+    self->state = STATE_REFUSED;
+}
+
+static bool s_promised(const session_t *self, uint32_t block)
+{
+    for (uint32_t i = 0; i < self->n_promises; i++) {
+        uint32_t first, end;
+        node_range(self->promises[i], self->n_blocks, &first, &end);
+        if (first <= block && block < end)
+            return true;
+    }
+    return false;
+}
+
+static void *s_room(void *array, uint32_t n, uint32_t *room, size_t size)
+{
+    if (n < *room)
+        return array;
+    *room = *room ? *room * 2 : 64;
+    void *grown = realloc(array, *room * size);
+    if (!grown)
+        abort();
+    return grown;
+}
+
+/* Cuts a promised node into tasks of at most `level`, so that all threads have work to the end. */
+static void s_cut(session_t *self, node_t node, uint32_t level)
+{
+    uint32_t shift = node.level > level ? node.level - level : 0;
+    uint64_t behind = ((uint64_t)node.index + 1) << shift;
+    for (uint64_t i = (uint64_t)node.index << shift; i < behind; i++) {
+        node_t task = {node.level - shift, (uint32_t)i};
+        if (!node_valid(task, self->n_blocks))
+            break;
+        self->tasks = s_room(self->tasks, self->n_tasks, &self->tasks_room, sizeof(node_t));
+        self->tasks[self->n_tasks++] = task;
+    }
+}
+
+/* Blocks [first, end), none of them promised yet. */
+static void s_promise(session_t *self, uint32_t first, uint32_t end)
+{
+    uint32_t level = 0;
+    if (self->n_threads == 1)
+        level = 32;
+    else
+        while ((2u << level) * self->n_threads * TASKS_PER_THREAD <= end - first)
+            level++;
+    uint32_t first_row, end_row, last_first;
+    sampler_range(&self->job.sampler, first, &first_row, &end_row);
+    sampler_range(&self->job.sampler, end - 1, &last_first, &end_row);
+    rowcache_want(self->rows, first_row, end_row);
+    while (first < end) {
+        node_t node = node_largest(first, end, self->n_blocks);
+        self->promises =
+            s_room(self->promises, self->n_promises, &self->promises_room, sizeof(node_t));
+        self->promises[self->n_promises++] = node;
+        s_cut(self, node, level);
+        node_range(node, self->n_blocks, &first, &first);
+    }
+}
+
+/* What is asked for and under way already goes on; what was done and is asked for again, since a
+ * message was lost, is done again. */
+static void s_on_ranges(session_t *self, const wire_t *message)
+{
+    for (uint32_t i = 0; i < message->n_ranges; i++) {
+        const wire_range_t *range = &message->ranges[i];
+        if (range->worker != self->job.worker || range->end > self->n_blocks)
+            continue;
+        uint32_t block = range->first;
+        while (block < range->end) {
+            while (block < range->end && s_promised(self, block))
+                block++;
+            uint32_t begin = block;
+            while (block < range->end && !s_promised(self, block))
+                block++;
+            if (block > begin)
+                s_promise(self, begin, block);
+        }
+    }
+}
+
+static bool s_is_ours(const session_t *self, const wire_t *message)
+{
+    return self->state == STATE_WORKING && message->run == self->run &&
+           message->incarnation == self->incarnation;
+}
+
+static bool s_on_step(session_t *self, const wire_t *message, size_t frame_size)
+{
+    if (!s_is_ours(self, message) || message->step < self->step ||
+        frame_size != model_params(&self->job.model) * sizeof(float))
+        return false;
+    bool newer = message->step > self->step;
+    if (newer) {
+        s_drop_work(self);
+        self->step = message->step;
+    }
+    self->heard_step = true;
+    s_on_ranges(self, message);
+    return newer;
+}
+
+bool session_message(session_t *self, const wire_t *message, size_t frame_size, int64_t now_ms)
+{
+    self->heard_ms = now_ms;
+    switch (message->type) {
+    case WIRE_WELCOME:
+        if (self->state == STATE_JOINING)
+            s_on_welcome(self, message);
+        return false;
+    case WIRE_REFUSED:
+        s_on_refused(self, &message->refusal, now_ms);
+        return false;
+    case WIRE_REJOIN:
+        if (self->state == STATE_WORKING)
+            s_rejoin(self, now_ms);
+        return false;
+    case WIRE_ASSIGN:
+        if (s_is_ours(self, message) && message->step == self->step)
+            s_on_ranges(self, message);
+        else if (s_is_ours(self, message))
+            self->heartbeat_due_ms = now_ms; /* tells the server that we lack the weights */
+        return false;
+    case WIRE_STEP:
+        return s_on_step(self, message, frame_size);
+    case WIRE_END:
+        if (message->run == self->run)
+            self->state = STATE_OVER;
+        return false;
+    default:
+        return false; /* HEARTBEAT was heard; the rest is not for workers */
+    }
+}
+
+void session_ready(session_t *self, int64_t now_ms)
+{
+    assert(self->state == STATE_ADMITTED);
+    self->state = STATE_WORKING;
+    self->heartbeat_due_ms = now_ms;
+}
+
+bool session_rows(session_t *self, const wire_t *message, const uint8_t *images, size_t image_bytes)
+{
+    return message->type == WIRE_ROWS && self->rows && message->run == self->run &&
+           rowcache_store(self->rows, message->rows.first, message->rows.n_rows, images,
+                          image_bytes, message->rows.labels, model_classes(&self->job.model));
+}
+
+void session_result(session_t *self, uint32_t step, node_t node, partial_t *partial)
+{
+    uint32_t first, end;
+    if (step != self->step || !node_valid(node, self->n_blocks)) {
+        partial_release(partial);
+        return;
+    }
+    node_range(node, self->n_blocks, &first, &end);
+    if (!s_promised(self, first)) {
+        partial_release(partial); /* cancelled while it was on its way */
+        return;
+    }
+    reduce_insert(self->tree, node, partial);
+}
+
+static const wire_t *s_message(session_t *self, wire_type_t type)
+{
+    self->out.type = type;
+    self->out.run = self->run;
+    self->out.incarnation = self->incarnation;
+    self->out.step = self->step;
+    return &self->out;
+}
+
+/* A promised node that is complete: true, and it is promised no more. */
+static bool s_take_complete(session_t *self, session_action_t *action)
+{
+    for (uint32_t i = 0; i < self->n_promises; i++) {
+        node_t node = self->promises[i];
+        if (!reduce_take(self->tree, node, &action->partial))
+            continue;
+        memmove(&self->promises[i], &self->promises[i + 1],
+                (self->n_promises - i - 1) * sizeof(node_t));
+        self->n_promises--;
+        self->out.partial = (wire_partial_t){
+            .worker = self->job.worker,
+            .node = node,
+            .cost = action->partial.cost,
+            .correct = action->partial.correct,
+            .rows = action->partial.rows,
+        };
+        action->message = s_message(self, WIRE_PARTIAL);
+        return true;
+    }
+    return false;
+}
+
+/* A task whose rows are there: true, with action->node. */
+static bool s_take_task(session_t *self, session_action_t *action)
+{
+    for (uint32_t i = self->n_started; i < self->n_tasks; i++) {
+        uint32_t first, end, first_row, end_row, unused;
+        node_t node = self->tasks[i];
+        node_range(node, self->n_blocks, &first, &end);
+        sampler_range(&self->job.sampler, first, &first_row, &unused);
+        sampler_range(&self->job.sampler, end - 1, &unused, &end_row);
+        if (!rowcache_has(self->rows, first_row, end_row))
+            continue;
+        self->tasks[i] = self->tasks[self->n_started];
+        self->tasks[self->n_started++] = node;
+        action->node = node;
+        return true;
+    }
+    return false;
+}
+
+static session_action_kind_t s_next_working(session_t *self, int64_t now_ms,
+                                            session_action_t *action)
+{
+    if (s_take_task(self, action))
+        return SESSION_COMPUTE;
+    if (s_take_complete(self, action))
+        return SESSION_PUSH;
+    if (rowcache_next(self->rows, now_ms, &self->out.fetch.first, &self->out.fetch.n_rows)) {
+        action->message = s_message(self, WIRE_FETCH);
+        return SESSION_FETCH;
+    }
+    if (now_ms < self->heartbeat_due_ms)
+        return SESSION_NOTHING;
+    self->heartbeat_due_ms = now_ms + self->job.heartbeat_ms;
+    if (self->heard_step) {
+        self->out.heartbeat.newest_step = self->step;
+        action->message = s_message(self, WIRE_HEARTBEAT);
+    } else {
+        /* until a step shows that it arrived */
+        self->out.ready.n_params = model_params(&self->job.model);
+        memcpy(self->out.ready.digest, self->job.digest, sizeof(self->out.ready.digest));
+        action->message = s_message(self, WIRE_READY);
+    }
+    return SESSION_SEND;
+}
+
+session_action_kind_t session_next(session_t *self, int64_t now_ms, session_action_t *action)
+{
+    memset(action, 0, sizeof(*action));
+    action->step = self->step;
+    if (self->cancel) {
+        self->cancel = false;
+        return action->kind = SESSION_CANCEL;
+    }
+    switch (self->state) {
+    case STATE_JOINING:
+        if (now_ms < self->hello_due_ms)
+            break;
+        self->hello_due_ms = now_ms + HELLO_MS;
+        self->out.hello = self->hello;
+        action->message = s_message(self, WIRE_HELLO);
+        return action->kind = SESSION_SEND;
+    case STATE_ADMITTED:
+        if (self->setting_up)
+            break;
+        self->setting_up = true;
+        return action->kind = SESSION_SET_UP;
+    case STATE_WORKING:
+        return action->kind = s_next_working(self, now_ms, action);
+    case STATE_OVER:
+        return action->kind = SESSION_LEAVE;
+    case STATE_REFUSED:
+        return action->kind = SESSION_REFUSED;
+    }
+    return action->kind = SESSION_NOTHING;
+}
+
+int64_t session_deadline_ms(const session_t *self)
+{
+    return self->state == STATE_JOINING ? self->hello_due_ms : self->heartbeat_due_ms;
+}
+
+const wire_t *session_bye(session_t *self)
+{
+    return s_message(self, WIRE_BYE);
+}
+
+const wire_welcome_t *session_job(const session_t *self)
+{
+    return &self->job;
+}
+
+const rowcache_t *session_rowcache(const session_t *self)
+{
+    return self->rows;
+}
+
+const wire_refusal_t *session_refusal(const session_t *self)
+{
+    return &self->refusal;
+}
+
+const char *session_kernel(const session_t *self)
+{
+    return self->hello.kernel;
+}
+
+int64_t session_silence_ms(const session_t *self, int64_t now_ms)
+{
+    return now_ms - self->heard_ms;
+}
+
+const char *session_waits_for(const session_t *self)
+{
+    return self->state == STATE_JOINING ? "welcome" : "server";
+}
