@@ -68,7 +68,7 @@ SKIPPED: needs MNIST
     export DROVER_DATA=/data
     {
         testcase unit/x run "$cmocka"
-        testcase cli/x run $'1..2\nok 1 one # skip needs MNIST\nok 2 two # skip no network'
+        testcase cli/x run $'1..2\nok 1 one # skip needs MNIST: DROVER_DATA is wrong\nok 2 two # skip no network'
         testcase c notrun $'SKIPPED: needs MNIST\n' '<skipped message="SKIP_RETURN_CODE=77"/>'
     } | counts "2 3 1"
 }
