@@ -16,7 +16,9 @@ enum {
 };
 
 /* Each takes its own name as argv[0] and returns the exit status. */
+int cmd_evaluate(int argc, char **argv);
 int cmd_plot(int argc, char **argv);
+int cmd_predict(int argc, char **argv);
 
 /* Parses the command line. Returns true with *args filled, to be cleared by the caller; false when
  * the command is over: --help was printed (*status = STATUS_OK), or the line was wrong and *status

@@ -141,7 +141,7 @@ void output_close(output_t **self_p)
 }
 
 /* Writes folder/name from an open memory stream, which it closes. */
-static int s_write(const char *folder, const char *name, FILE *out, char **text, size_t *size,
+static int s_write(const char *folder, const char *name, FILE *out, char **text, const size_t *size,
                    err_t *err)
 {
     int r = -1;

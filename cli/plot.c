@@ -25,8 +25,6 @@
 #define INK            "#333333"
 #define DIGITS_COLUMNS 5
 
-extern char **environ;
-
 /* A script that is being written. */
 typedef struct {
     FILE *out;

@@ -81,6 +81,7 @@ static int s_take(const args_command_t *command, const args_option_t *option, co
     } else if (option->flag) {
         *option->flag = true;
     } else if (option->integer) {
+        assert(value); /* an option with an integer has a metavar */
         char *end;
         long number = strtol(value, &end, 10); /* clamps what a long cannot hold */
         if (end == value || *end || strspn(value, "+-0123456789") != strlen(value)) {

@@ -357,6 +357,7 @@ static int s_load(const conf_table_t *table, void *target, walk_t *walk, const c
 out:
     free(walk->reached);
     walk->reached = NULL;
+    walk->document = NULL;
     free(frame);
     if (have_second)
         yaml_document_delete(&second);
@@ -371,7 +372,7 @@ int conf_load_text(const conf_table_t *table, void *target, const char *name, co
 {
     walk_t walk = {.name = name, .is_file = true, .err = err};
     if (size > CONF_MAX_FILE_BYTES)
-        return err_set(err, "%s: %zu bytes; expected at most %d", name, size, CONF_MAX_FILE_BYTES);
+        return err_set(err, "%s: %zu bytes; expected at most %zu", name, size, CONF_MAX_FILE_BYTES);
     return s_load(table, target, &walk, "", text, size);
 }
 
@@ -416,7 +417,7 @@ int conf_override(const conf_table_t *table, void *target, const conf_override_t
     if (!equals || equals == override->text)
         return err_set(err, "%s: expected key=value", name);
     if (strlen(equals + 1) > CONF_MAX_FILE_BYTES)
-        return err_set(err, "%s: the value has more than %d bytes", name, CONF_MAX_FILE_BYTES);
+        return err_set(err, "%s: the value has more than %zu bytes", name, CONF_MAX_FILE_BYTES);
     (void)snprintf(key, sizeof(key), "%.*s", (int)(equals - override->text), override->text);
     walk_t walk = {.name = name, .said_key = key, .err = err};
     const conf_key_t *found = conf_find(table, key);

@@ -17,8 +17,8 @@
 
 #include "base/err.h"
 
-#define CONF_MAX_KEYS       96           /* of one table */
-#define CONF_MAX_FILE_BYTES (256 * 1024) /* of one YAML file */
+#define CONF_MAX_KEYS       96                   /* of one table */
+#define CONF_MAX_FILE_BYTES ((size_t)256 * 1024) /* of one YAML file */
 
 typedef enum {
     CONF_INT,    /* int, min to max */

@@ -92,7 +92,7 @@ static void test_extremes(void **state)
     double values[5000];
     uint8_t images[20] = {0};
     uint8_t classes[20] = {0};
-    uint32_t *counts = calloc(256 * 256, sizeof(*counts));
+    uint32_t *counts = calloc((size_t)256 * 256, sizeof(*counts));
     for (int i = 0; i < 5000; i++)
         values[i] = 1e-7 * i;
     static const int sizes[] = {1, 2, 12, 5000};
@@ -167,7 +167,8 @@ static void test_without_gnuplot(void **state)
     const double costs[] = {1, 2};
     char expected[512];
     assert_int_equal(plot_cost_history(*state, costs, 2, &err), 0);
-    char *path = strdup(getenv("PATH"));
+    const char *now = getenv("PATH");
+    char *path = strdup(now ? now : "");
     assert_int_equal(setenv("PATH", *state, 1), 0);
     int r = plot_render(*state, &err);
     assert_int_equal(setenv("PATH", path, 1), 0);

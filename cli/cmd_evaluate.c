@@ -1,0 +1,86 @@
+/* drover evaluate: cost, accuracy and confusion of a model on a data set. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/evaluate.h"
+#include "data/dataset.h"
+#include "math/blas.h"
+
+/* The data set that the words behind MODEL name; NULL with *err set. */
+static dataset_t *s_load(const char *const *words, int n_words, bool train, err_t *err)
+{
+    if (!file_is_folder(words[0]))
+        return dataset_load(words[0], n_words > 1 ? words[1] : NULL, 0, err);
+    if (n_words > 1) {
+        err_set(err, "%s is a folder and has its own labels; expected no '%s' behind it", words[0],
+                words[1]);
+        return NULL;
+    }
+    data_files_t files;
+    if (data_files_find(words[0], &files, err) != 0)
+        return NULL;
+    dataset_t *dataset = train ? dataset_load(files.train_images, files.train_labels, 0, err)
+                               : dataset_load(files.test_images, files.test_labels, 0, err);
+    data_files_clear(&files);
+    return dataset;
+}
+
+int cmd_evaluate(int argc, char **argv)
+{
+    bool json = false;
+    bool train = false;
+    const args_option_t options[] = {
+        {.name = "train",
+         .help = "Use the folder's training set, not its test set",
+         .flag = &train},
+        {.name = "json", .help = "Print one JSON object", .flag = &json},
+    };
+    const args_command_t command = {
+        .name = "evaluate",
+        .words = "MODEL DATA | MODEL IMAGES LABELS",
+        .summary = "Runs the network in MODEL, a model.safetensors or the output folder of a run, "
+                   "over a\ndata set and prints cost, accuracy, precision, recall and F1 of each "
+                   "class, and the\nconfusion matrix. DATA is a folder, whose test set is used, or "
+                   "a CSV with the label first;\nIMAGES and LABELS are files, IDX or CSV, plain or "
+                   ".gz.",
+        .options = options,
+        .n_options = (int)(sizeof(options) / sizeof(options[0])),
+        .min_words = 2,
+        .max_words = 3,
+    };
+    args_t args;
+    int status;
+    if (!command_begin(&command, argc, argv, &args, &status))
+        return status;
+    err_t err = {{0}};
+    model_t model;
+    float *params = NULL;
+    dataset_t *dataset = NULL;
+    evaluation_t evaluation = {0};
+    status = STATUS_FAILURE;
+    if (evaluate_read_model(args.words[0], &model, &params, &err) != 0 ||
+        !(dataset = s_load(args.words + 1, args.n_words - 1, train, &err)) ||
+        blas_open(NULL, &err) != 0) {
+        command_fail(&command, &err, status);
+        goto out;
+    }
+    if (evaluate(&model, params, dataset, &evaluation, &err) != 0) {
+        err_prefix(&err, "%s", args.words[1]);
+        command_fail(&command, &err, status);
+        goto out;
+    }
+    if (json)
+        evaluation_print_json(&evaluation, stdout);
+    else
+        evaluation_print(&evaluation, stdout);
+    status = STATUS_OK;
+out:
+    evaluation_clear(&evaluation);
+    dataset_destroy(&dataset);
+    free(params);
+    args_clear(&args);
+    return status;
+}
