@@ -15,6 +15,7 @@ static int s_help(int argc, char **argv);
 static int s_version(int argc, char **argv);
 
 static const command_t s_commands[] = {
+    {"data", "fetch MNIST, draw digits, describe or convert a data set", cmd_data},
     {"evaluate", "cost, accuracy and confusion of a model on a data set", cmd_evaluate},
     {"predict", "classify single images with a model", cmd_predict},
     {"plot", "draw the pictures of a run again", cmd_plot},
