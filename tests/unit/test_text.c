@@ -152,8 +152,26 @@ static void test_wrap(void **state)
     free(text);
 }
 
-int main(void)
+/* For tests/script/python_repr.bats: the bits of a double in hexadecimal a line, out comes its
+ * text.
+ */
+static int s_repr_filter(void)
 {
+    char line[32];
+    char text[32];
+    while (fgets(line, sizeof(line), stdin)) {
+        uint64_t bits = strtoull(line, NULL, 16);
+        double value;
+        memcpy(&value, &bits, sizeof(value));
+        (void)puts(text_python_repr(value, text));
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--repr") == 0)
+        return s_repr_filter();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_python_repr), cmocka_unit_test(test_repr_reads_back),
         cmocka_unit_test(test_distance),    cmocka_unit_test(test_nearest),
