@@ -220,7 +220,7 @@ void *conf_value_items(const conf_key_t *key, const void *target, int *n_items)
 void conf_value_clear(const conf_key_t *key, void *target)
 {
     if (key->type == CONF_STRING) {
-        char **value = (char **)((char *)target + key->offset);
+        char **value = (char **)(void *)((char *)target + key->offset);
         free(*value);
         *value = NULL;
     } else if (key->type == CONF_LIST) {
