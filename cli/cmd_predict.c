@@ -142,7 +142,7 @@ static int s_predict(predict_t *self, const char *const *paths, int n_paths, err
 {
     (void)fputs(self->json ? "[" : "", self->out);
     for (int i = 0; i < n_paths; i++) {
-        bool is_picture;
+        bool is_picture = false;
         if (s_is_picture(paths[i], &is_picture, err) != 0)
             return -1;
         int r = is_picture ? s_picture(self, paths[i], err) : s_images(self, paths[i], err);
