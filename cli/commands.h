@@ -20,6 +20,9 @@ int cmd_data(int argc, char **argv);
 int cmd_evaluate(int argc, char **argv);
 int cmd_plot(int argc, char **argv);
 int cmd_predict(int argc, char **argv);
+int cmd_server(int argc, char **argv);
+int cmd_train(int argc, char **argv);
+int cmd_worker(int argc, char **argv);
 
 /* Parses the command line. Returns true with *args filled, to be cleared by the caller; false when
  * the command is over: --help was printed (*status = STATUS_OK), or the line was wrong and *status

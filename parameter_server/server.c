@@ -15,7 +15,6 @@
 #include "parameter_server/aggregate.h"
 #include "parameter_server/membership.h"
 #include "parameter_server/round.h"
-#include "parameter_server/server_actor.h"
 #include "proto/link.h"
 
 #define HEARTBEAT_MS  100
@@ -34,6 +33,7 @@ static double s_node_cost(size_t n_params, uint32_t block_rows)
 }
 
 struct server {
+    zactor_t *actor; /* owned; NULL until it is started */
     server_job_t job;
     uint64_t run;
     uint32_t incarnation;
@@ -64,7 +64,6 @@ struct server {
     uint32_t n_duplicates;
     uint32_t n_refused;
     int64_t say_ms; /* when to speak of a wait again */
-    char kernel[WIRE_KERNEL_SIZE];
 };
 
 static double s_now_ms(void)
@@ -137,6 +136,7 @@ void server_destroy(server_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
+    zactor_destroy(&self->actor);
     aggregate_destroy(&self->aggregate); /* gives frames back: before the pools */
     frame_clear(&self->current);
     link_destroy(&self->control);
@@ -158,11 +158,6 @@ void server_destroy(server_t **self_p)
 const char *server_endpoint(const server_t *self)
 {
     return link_endpoint(self->control);
-}
-
-const char *server_kernel(const server_t *self)
-{
-    return self->kernel;
 }
 
 /* Sending */
@@ -269,6 +264,7 @@ static void s_end_step(server_t *self, zsock_t *pipe)
         frame_clear(&self->current);
         frame_from_pool(&self->current, next, self->n_params * sizeof(float));
     }
+    memcpy(record->kernel, membership_kernel(self->members), sizeof(record->kernel));
     record->driver = *optimizer_driver(self->optimizer);
     record->learning_rate = record->driver.rate;
     frame_share(&record->weights, &self->current);
@@ -605,7 +601,7 @@ static void s_release_workers(server_t *self)
         s_send_control(self, &members[i].peer, WIRE_END, NULL);
 }
 
-void server_actor(zsock_t *pipe, void *argument)
+static void s_actor(zsock_t *pipe, void *argument)
 {
     server_t *self = argument;
     zsock_signal(pipe, 0);
@@ -637,18 +633,35 @@ void server_actor(zsock_t *pipe, void *argument)
         s_advance(self);
         s_tick(self);
     }
-    memcpy(self->kernel, membership_kernel(self->members), sizeof(self->kernel));
     s_release_workers(self);
     zsock_send(pipe, "ip", (int)SERVER_DONE, NULL);
 }
 
-int server_read_event(void *pipe, server_event_t *event, server_record_t **record)
+void server_start(server_t *self)
 {
-    int number;
-    void *pointer;
-    if (zsock_recv(pipe, "ip", &number, &pointer) != 0)
-        return -1;
-    *event = (server_event_t)number;
+    self->actor = zactor_new(s_actor, self);
+    if (!self->actor)
+        abort();
+}
+
+void server_stop(server_t *self)
+{
+    zstr_send(self->actor, "$TERM");
+}
+
+server_event_t server_wait(server_t *self, int other_fd, server_record_t **record)
+{
+    zmq_pollitem_t items[2] = {
+        {zsock_resolve(self->actor), 0, ZMQ_POLLIN, 0},
+        {NULL, other_fd, ZMQ_POLLIN, 0},
+    };
+    while (zmq_poll(items, 2, -1) < 0 && zmq_errno() == EINTR)
+        ;
+    if (!items[0].revents)
+        return SERVER_OTHER;
+    int event = SERVER_DONE;
+    void *pointer = NULL;
+    zsock_recv(self->actor, "ip", &event, &pointer);
     *record = pointer;
-    return 0;
+    return (server_event_t)event;
 }

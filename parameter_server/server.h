@@ -44,32 +44,38 @@ typedef struct {
     double broadcast_ms;  /* encoding and handing out the weights */
     double compute_ms;    /* waiting for the workers */
     double sum_ms;        /* checks, sums, update */
+    char kernel[32];      /* that produced the bits: "dense/SkylakeX" */
     bold_driver_t driver; /* after the step */
     frame_t weights;      /* (P) floats after the step; a reference of its own */
 } server_record_t;
 
 void server_record_destroy(server_record_t **self_p);
 
-/* What the actor's pipe says: the number, then for a step a pointer to its record, whose new owner
- * the reader is. */
 typedef enum {
-    SERVER_STEP = 1,
-    SERVER_DONE = 2, /* all steps done or $TERM obeyed; workers are released */
+    SERVER_STEP = 1, /* a step is done */
+    SERVER_DONE,     /* all steps are done, or server_stop was obeyed; workers are released */
+    SERVER_OTHER,    /* the other descriptor is readable */
 } server_event_t;
 
 typedef struct server server_t;
 
 /* Checks the job and binds the four planes. NULL with *err. */
 server_t *server_new(const server_job_t *job, err_t *err);
+
+/* Stops the actor if it runs. */
 void server_destroy(server_t **self_p);
 
 /* The control endpoint, as workers may connect to it. Borrowed. */
 const char *server_endpoint(const server_t *self);
 
-/* The kernel that produced the bits ("" before the first worker); only after SERVER_DONE. */
-const char *server_kernel(const server_t *self);
+/* Starts the actor: from now on only the calls below. */
+void server_start(server_t *self);
 
-/* Reads the next event; `pipe` is the zactor's. Returns 0, or -1 when interrupted by a signal. */
-int server_read_event(void *pipe, server_event_t *event, server_record_t **record);
+/* Asks the actor to release the workers and end; SERVER_DONE follows. */
+void server_stop(server_t *self);
+
+/* Waits for the actor's next event, or until other_fd is readable. With SERVER_STEP *record is the
+ * caller's. */
+server_event_t server_wait(server_t *self, int other_fd, server_record_t **record);
 
 #endif

@@ -13,13 +13,13 @@
 #include "proto/link.h"
 #include "workers/compute.h"
 #include "workers/session.h"
-#include "workers/worker_actor.h"
 
 #define KERNEL_PREFIX "dense/"
 #define SAY_MS        5000 /* between two log lines on the same wait */
 #define SILENCE_MS    1000 /* of the server, worth a log line */
 
 struct worker {
+    zactor_t *actor; /* owned; NULL until it is started */
     worker_config_t config;
     char endpoint[LINK_ENDPOINT_SIZE];
     session_t *session; /* owned, as all that follows */
@@ -31,7 +31,7 @@ struct worker {
     frame_t current; /* the newest step's weights */
     wire_t in;
     int64_t say_ms;
-    worker_end_t end; /* 0 while it goes on */
+    int end; /* a worker_event_t; 0 while it goes on */
     err_t err;
 };
 
@@ -82,6 +82,7 @@ void worker_destroy(worker_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
+    zactor_destroy(&self->actor);
     s_close_job(self);
     link_destroy(&self->control);
     session_destroy(&self->session);
@@ -233,7 +234,7 @@ static void s_say_waits(worker_t *self)
     self->say_ms = now_ms + SAY_MS;
 }
 
-void worker_actor(zsock_t *pipe, void *argument)
+static void s_actor(zsock_t *pipe, void *argument)
 {
     worker_t *self = argument;
     zsock_signal(pipe, 0);
@@ -270,5 +271,32 @@ void worker_actor(zsock_t *pipe, void *argument)
         }
         s_say_waits(self);
     }
-    zsock_send(pipe, "i", (int)self->end);
+    zsock_send(pipe, "i", self->end);
+}
+
+void worker_start(worker_t *self)
+{
+    self->actor = zactor_new(s_actor, self);
+    if (!self->actor)
+        abort();
+}
+
+void worker_stop(worker_t *self)
+{
+    zstr_send(self->actor, "$TERM");
+}
+
+worker_event_t worker_wait(worker_t *self, int other_fd)
+{
+    zmq_pollitem_t items[2] = {
+        {zsock_resolve(self->actor), 0, ZMQ_POLLIN, 0},
+        {NULL, other_fd, ZMQ_POLLIN, 0},
+    };
+    while (zmq_poll(items, 2, -1) < 0 && zmq_errno() == EINTR)
+        ;
+    if (!items[0].revents)
+        return WORKER_OTHER;
+    int event = WORKER_FAILED;
+    zsock_recv(self->actor, "i", &event);
+    return (worker_event_t)event;
 }

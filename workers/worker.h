@@ -15,19 +15,31 @@ typedef struct {
     const dataset_t *data; /* a local copy of the training set, borrowed; or NULL */
 } worker_config_t;
 
-typedef struct worker worker_t;
-
-/* Opens the kernel's choice and the control socket. NULL with *err. */
-worker_t *worker_new(const worker_config_t *config, err_t *err);
-void worker_destroy(worker_t **self_p);
-
-/* What the actor's pipe says when it is done: how it ended. */
 typedef enum {
     WORKER_RELEASED = 1, /* the job is over */
-    WORKER_STOPPED = 2,  /* $TERM: said BYE and left */
-    WORKER_FAILED = 3,   /* worker_error says why */
-} worker_end_t;
+    WORKER_STOPPED,      /* worker_stop was obeyed: said BYE and left */
+    WORKER_FAILED,       /* worker_error says why */
+    WORKER_OTHER,        /* the other descriptor is readable; the worker goes on */
+} worker_event_t;
 
+typedef struct worker worker_t;
+
+/* Chooses the kernel and opens the control socket. NULL with *err. */
+worker_t *worker_new(const worker_config_t *config, err_t *err);
+
+/* Stops the actor if it runs. */
+void worker_destroy(worker_t **self_p);
+
+/* Starts the actor: from now on only the calls below. */
+void worker_start(worker_t *self);
+
+/* Asks the actor to say BYE and end; its event follows. */
+void worker_stop(worker_t *self);
+
+/* Waits until the actor has ended, or until other_fd is readable. */
+worker_event_t worker_wait(worker_t *self, int other_fd);
+
+/* After WORKER_FAILED. Borrowed. */
 const char *worker_error(const worker_t *self);
 
 #endif

@@ -173,8 +173,10 @@ static const conf_key_t s_keys[] = {
     {.key = "server.bind",
      .type = CONF_STRING,
      .offset = AT(server.bind),
-     .initial = "tcp://127.0.0.1:5570",
-     .help = "Control endpoint of the server; the other planes take the ports behind it"},
+     .initial = "auto",
+     .help = "Control endpoint of the server, the other planes take the three ports behind it; "
+             "auto is a private ipc socket for drover train and tcp://127.0.0.1:5570 for drover "
+             "server"},
     {.key = "server.min_workers",
      .type = CONF_INT,
      .offset = AT(server.min_workers),

@@ -63,7 +63,7 @@ static void test_defaults(void **state)
     assert_int_equal(s.checkpoint.every_steps, 10);
     assert_int_equal(s.numerics.mode, SETTINGS_STRICT);
     assert_int_equal(s.numerics.kernel, SETTINGS_KERNEL_AUTO);
-    assert_string_equal(s.server.bind, "tcp://127.0.0.1:5570");
+    assert_string_equal(s.server.bind, "auto");
     assert_int_equal(s.server.min_workers, 1);
     assert_int_equal(s.worker.threads, 1);
     assert_string_equal(s.output.path, "");

@@ -1,0 +1,106 @@
+/* drover server: the parameter server alone. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/settings.h"
+#include "cli/commands.h"
+#include "cli/run.h"
+#include "cli/signals.h"
+#include "parameter_server/server.h"
+#include "proto/link.h"
+
+#define DEFAULT_BIND "tcp://127.0.0.1:5570"
+
+/* From the first step to the last, or to a signal. */
+static int s_serve(run_t *run, server_t *server, int signals, err_t *err)
+{
+    int stopped_by = 0;
+    int r = 0;
+    server_start(server);
+    for (;;) {
+        server_record_t *record = NULL;
+        switch (server_wait(server, signals, &record)) {
+        case SERVER_STEP:
+            if (r == 0 && (r = run_step(run, &record, err)) != 0)
+                server_stop(server);
+            server_record_destroy(&record);
+            break;
+        case SERVER_DONE:
+            if (r == 0)
+                r = stopped_by ? run_interrupted(run, err) : run_finish(run, err);
+            return r != 0 ? STATUS_FAILURE : stopped_by ? signals_status(stopped_by) : STATUS_OK;
+        case SERVER_OTHER:
+            if (stopped_by)
+                _exit(signals_status(stopped_by)); /* asked twice */
+            stopped_by = signals_take(signals);
+            server_stop(server);
+            break;
+        }
+    }
+}
+
+int cmd_server(int argc, char **argv)
+{
+    const char *private_folder = NULL;
+    const args_option_t options[] = {
+        {.name = "data", .metavar = "DIR", .key = "data.path"},
+        {.name = "output", .metavar = "DIR", .key = "output.path"},
+        {.name = "bind", .metavar = "ENDPOINT", .key = "server.bind"},
+        {.name = "steps", .metavar = "N", .key = "training.steps"},
+        {.name = "ipc",
+         .metavar = "DIR",
+         .help = "Where server.bind is auto, bind to ipc sockets in DIR; for drover train.",
+         .text = &private_folder},
+    };
+    const args_command_t command = {
+        .name = "server",
+        .words = "[CONFIG]",
+        .summary =
+            "Runs the parameter server alone: it waits for workers (drover worker ENDPOINT),\n"
+            "trains with as many as there are at any time, and writes the output folder.",
+        .options = options,
+        .n_options = sizeof(options) / sizeof(options[0]),
+        .settings = settings_table(),
+        .max_words = 1,
+    };
+    args_t args;
+    int status;
+    if (!command_begin(&command, argc, argv, &args, &status))
+        return status;
+    err_t err = {{0}};
+    settings_t settings;
+    run_t *run = NULL;
+    server_t *server = NULL;
+    int signals = signals_open(false);
+    settings_init(&settings);
+    status = STATUS_USAGE;
+    if (settings_load(&settings, args.n_words ? args.words[0] : NULL, args.overrides,
+                      args.n_overrides, &err) != 0)
+        goto out;
+    status = STATUS_FAILURE;
+    log_set_level(settings.log.level);
+    link_init();
+    char bind[256];
+    if (strcmp(settings.server.bind, "auto") != 0)
+        (void)snprintf(bind, sizeof(bind), "%s", settings.server.bind);
+    else if (private_folder)
+        (void)snprintf(bind, sizeof(bind), "ipc://%s/control", private_folder);
+    else
+        (void)snprintf(bind, sizeof(bind), "%s", DEFAULT_BIND);
+    if (!(run = run_new(&settings, &err)))
+        goto out;
+    server_job_t job = run_job(run, bind);
+    if (!(server = server_new(&job, &err)) || run_open(run, &err) != 0)
+        goto out;
+    log_info("server.bound", "endpoint=%s", server_endpoint(server));
+    status = s_serve(run, server, signals, &err);
+out:
+    server_destroy(&server);
+    run_destroy(&run);
+    settings_clear(&settings);
+    close(signals);
+    args_clear(&args);
+    return err.text[0] ? command_fail(&command, &err, status) : status;
+}

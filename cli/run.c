@@ -1,0 +1,447 @@
+/* See run.h. */
+#include "cli/run.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/evaluate.h"
+#include "cli/output.h"
+#include "cli/plot.h"
+#include "cli/progress.h"
+#include "data/dataset.h"
+#include "math/blas.h"
+#include "math/confusion.h"
+#include "parameter_server/checkpoint.h"
+#include "parameter_server/metrics.h"
+
+struct run {
+    const settings_t *settings; /* borrowed */
+    char *folder;               /* owned, as all that follows */
+    dataset_t *train;
+    dataset_t *test; /* NULL when there is none */
+    model_t model;
+    output_t *output;
+    FILE *metrics;
+    progress_t *progress;
+    server_record_t *last;
+    double *costs; /* (steps) */
+    double *accuracies;
+    double *step_ms;
+    uint32_t n_done;
+    int64_t opened_ms;
+};
+
+/* The four files: by role, else those in data.path. */
+static int s_find_files(const settings_t *settings, data_files_t *files, err_t *err)
+{
+    char *const roles[4] = {settings->data.train_images, settings->data.train_labels,
+                            settings->data.test_images, settings->data.test_labels};
+    memset(files, 0, sizeof(*files));
+    if (settings->data.path[0]) {
+        if (data_files_find(settings->data.path, files, err) != 0)
+            return -1;
+    } else if (!settings->data.train_images[0])
+        return err_set(err, "no data: give --data DIR, or data.train_images and its like");
+    char **found[4] = {&files->train_images, &files->train_labels, &files->test_images,
+                       &files->test_labels};
+    for (int i = 0; i < 4; i++) {
+        if (!roles[i][0])
+            continue;
+        free(*found[i]);
+        *found[i] = strdup(roles[i]);
+    }
+    return 0;
+}
+
+static int s_load(run_t *self, err_t *err)
+{
+    int r = -1;
+    data_files_t files;
+    if (s_find_files(self->settings, &files, err) != 0)
+        return -1;
+    self->train = dataset_load(files.train_images, files.train_labels,
+                               (size_t)self->settings->data.train_rows, err);
+    if (!self->train)
+        goto out;
+    if (files.test_images &&
+        !(self->test = dataset_load(files.test_images, files.test_labels, 0, err)))
+        goto out;
+    r = 0;
+out:
+    data_files_clear(&files);
+    return r;
+}
+
+static int s_check(const run_t *self, const dataset_t *data, const char *which, err_t *err)
+{
+    if (dataset_rows(data) > UINT32_MAX)
+        return err_set(err, "the %s data has %zu rows, expected fewer than 2^32", which,
+                       dataset_rows(data));
+    if (dataset_inputs(data) != self->model.n_inputs)
+        return err_set(err, "the %s data has %zu bytes a row, the training data %u", which,
+                       dataset_inputs(data), self->model.n_inputs);
+    if (dataset_classes(data) > model_classes(&self->model))
+        return err_set(err,
+                       "the %s data has label %zu, expected labels below %u, the units of the last "
+                       "layer (model.layers)",
+                       which, dataset_classes(data) - 1, model_classes(&self->model));
+    return 0;
+}
+
+static model_t s_model(const settings_t *settings, size_t n_inputs)
+{
+    model_t model = {.n_inputs = (uint32_t)n_inputs,
+                     .n_layers = (uint32_t)settings->model.n_layers};
+    for (uint32_t l = 0; l < model.n_layers; l++) {
+        const settings_layer_t *layer = &settings->model.layers[l];
+        model.layers[l].units = (uint32_t)layer->units;
+        model.layers[l].activation =
+            layer->activation == SETTINGS_TANH ? ACTIVATION_TANH : ACTIVATION_SIGMOID;
+    }
+    return model;
+}
+
+/* output.path, or a folder below runs/ named by the time. */
+static char *s_folder(const settings_t *settings)
+{
+    if (settings->output.path[0])
+        return strdup(settings->output.path);
+    char name[64];
+    struct tm parts;
+    time_t now = time(NULL);
+    localtime_r(&now, &parts);
+    (void)strftime(name, sizeof(name), "runs/%Y%m%d-%H%M%S", &parts);
+    return strdup(name);
+}
+
+run_t *run_new(const settings_t *settings, err_t *err)
+{
+    run_t *self = calloc(1, sizeof(*self));
+    if (!self)
+        abort();
+    self->settings = settings;
+    if (s_load(self, err) != 0)
+        goto fail;
+    self->model = s_model(settings, dataset_inputs(self->train));
+    if (model_check(&self->model, err) != 0) {
+        err_prefix(err, "model.layers");
+        goto fail;
+    }
+    if (s_check(self, self->train, "training", err) != 0 ||
+        (self->test && s_check(self, self->test, "test", err) != 0))
+        goto fail;
+    size_t n = (size_t)settings->training.steps;
+    self->folder = s_folder(settings);
+    self->costs = calloc(n, sizeof(double));
+    self->accuracies = calloc(n, sizeof(double));
+    self->step_ms = calloc(n, sizeof(double));
+    if (!self->costs || !self->accuracies || !self->step_ms || !self->folder)
+        abort();
+    return self;
+fail:
+    run_destroy(&self);
+    return NULL;
+}
+
+void run_destroy(run_t **self_p)
+{
+    run_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    progress_destroy(&self->progress);
+    output_close(&self->output);
+    if (self->metrics)
+        (void)fclose(self->metrics);
+    server_record_destroy(&self->last);
+    dataset_destroy(&self->train);
+    dataset_destroy(&self->test);
+    free(self->folder);
+    free(self->costs);
+    free(self->accuracies);
+    free(self->step_ms);
+    free(self);
+}
+
+server_job_t run_job(const run_t *self, const char *bind)
+{
+    const settings_t *settings = self->settings;
+    return (server_job_t){
+        .model = self->model,
+        .sampler = {.seed = settings->training.seed,
+                    .fraction = settings->training.sample,
+                    .n_rows = (uint32_t)dataset_rows(self->train),
+                    .block_rows = (uint32_t)settings->training.block_rows},
+        .n_steps = (uint32_t)settings->training.steps,
+        .driver = bold_driver_new(
+            settings->training.learning_rate, settings->training.bold_driver.up,
+            settings->training.bold_driver.down, settings->training.bold_driver.rollback),
+        .strict = settings->numerics.mode == SETTINGS_STRICT,
+        .min_workers = (uint32_t)settings->server.min_workers,
+        .bind = bind,
+        .data = self->train,
+    };
+}
+
+/* What an earlier run wrote would pass for this one's. */
+static int s_remove(const char *folder, const char *name, err_t *err)
+{
+    char *path = file_join(folder, name);
+    int r = 0;
+    if (unlink(path) != 0 && file_exists(path))
+        r = err_set_errno(err, "%s: cannot remove what an earlier run left", path);
+    free(path);
+    return r;
+}
+
+static int s_remove_earlier(const char *folder, err_t *err)
+{
+    static const char *const names[] = {
+        "model.safetensors", OUTPUT_METRICS,         OUTPUT_TESTS,    OUTPUT_EVALUATION,
+        "cost_history.png",  "accuracy_history.png", "confusion.png", "digits.png",
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (s_remove(folder, names[i], err) != 0)
+            return -1;
+    char *checkpoints = file_join(folder, "checkpoint");
+    int r = 0;
+    DIR *dir = opendir(checkpoints);
+    const struct dirent *entry;
+    while (dir && r == 0 && (entry = readdir(dir)))
+        if (strncmp(entry->d_name, "step-", 5) == 0)
+            r = s_remove(checkpoints, entry->d_name, err);
+    if (dir)
+        closedir(dir);
+    free(checkpoints);
+    return r;
+}
+
+int run_open(run_t *self, err_t *err)
+{
+    int r = -1;
+    char *config = file_join(self->folder, "config.yaml");
+    char *metrics = file_join(self->folder, "metrics.jsonl");
+    if (file_make_folder(self->folder, err) != 0 ||
+        settings_write(self->settings, config, err) != 0 ||
+        s_remove_earlier(self->folder, err) != 0 ||
+        !(self->output = output_open(self->folder, 0, NULL, err)))
+        goto out;
+    self->metrics = fopen(metrics, "we");
+    if (!self->metrics) {
+        err_set_errno(err, "%s: cannot write", metrics);
+        goto out;
+    }
+    self->progress = progress_new((uint32_t)self->settings->training.steps);
+    self->opened_ms = clock_ms();
+    r = 0;
+out:
+    free(config);
+    free(metrics);
+    return r;
+}
+
+static checkpoint_info_t s_info(const run_t *self)
+{
+    checkpoint_info_t info = {
+        .model = self->model,
+        .step = self->last->step,
+        .seed = self->settings->training.seed,
+    };
+    (void)snprintf(info.digest, sizeof(info.digest), "%s", dataset_digest(self->train));
+    (void)snprintf(info.kernel, sizeof(info.kernel), "%s", self->last->kernel);
+    return info;
+}
+
+static int s_checkpoint(const run_t *self, err_t *err)
+{
+    checkpoint_info_t info = s_info(self);
+    char *folder = file_join(self->folder, "checkpoint");
+    int r = checkpoint_write_numbered(folder, &info, frame_data(&self->last->weights),
+                                      &self->last->driver, err);
+    free(folder);
+    return r;
+}
+
+int run_step(run_t *self, server_record_t **record, err_t *err)
+{
+    server_record_destroy(&self->last);
+    self->last = *record;
+    *record = NULL;
+    const server_record_t *last = self->last;
+    self->costs[self->n_done] = last->cost;
+    self->accuracies[self->n_done] = last->accuracy;
+    self->step_ms[self->n_done] = last->step_ms;
+    self->n_done++;
+    char line[METRICS_LINE_SIZE];
+    metrics_line(last, line);
+    if (output_step(self->output, last->cost, last->accuracy, err) != 0)
+        return -1;
+    if (fputs(line, self->metrics) == EOF || fflush(self->metrics) != 0)
+        return err_set_errno(err, "%s/metrics.jsonl: cannot write", self->folder);
+    progress_step(self->progress, last);
+    uint32_t every = (uint32_t)self->settings->checkpoint.every_steps;
+    if (every > 0 && last->step % every == 0) {
+        err_t failed;
+        if (s_checkpoint(self, &failed) != 0) /* the training is worth more than the checkpoint */
+            log_error("checkpoint.failed", "step=%u %s", last->step, failed.text);
+    }
+    return 0;
+}
+
+static int s_compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double s_median_step_ms(const run_t *self)
+{
+    double median = 0;
+    double *sorted = malloc(self->n_done * sizeof(double));
+    if (sorted) {
+        memcpy(sorted, self->step_ms, self->n_done * sizeof(double));
+        qsort(sorted, self->n_done, sizeof(double), s_compare);
+        median = (sorted[(self->n_done - 1) / 2] + sorted[self->n_done / 2]) / 2;
+    }
+    free(sorted);
+    return median;
+}
+
+/* The job's core type, where this machine has it: the figures then belong to the training's bits.
+ */
+static int s_open_blas(const run_t *self, err_t *err)
+{
+    const char *slash = strchr(self->last->kernel, '/');
+    const char *core = slash ? slash + 1 : NULL;
+    return blas_open(core && blas_can_run(blas_cpu(), core) ? core : NULL, err);
+}
+
+static int s_write_tables(const run_t *self, const evaluation_t *evaluation, err_t *err)
+{
+    int r = -1;
+    char *json = NULL;
+    size_t size;
+    confusion_class_t classes[EVALUATE_MAX_CLASSES];
+    for (uint32_t c = 0; c < evaluation->n_classes; c++)
+        classes[c] = confusion_class(evaluation->confusion, evaluation->n_classes, c);
+    FILE *out = open_memstream(&json, &size);
+    if (!out)
+        return err_set(err, "out of memory");
+    evaluation_print_json(evaluation, out);
+    (void)fclose(out);
+    if (output_write_metrics(self->folder, classes, (int)evaluation->n_classes, err) == 0 &&
+        output_write_evaluation(self->folder, json, err) == 0)
+        r = 0;
+    free(json);
+    return r;
+}
+
+/* The sampled test rows: the origin's (prediction, label) lines and the picture of digits. */
+static int s_write_samples(const run_t *self, const evaluation_t *evaluation, err_t *err)
+{
+    uint32_t rows[PLOT_DIGITS];
+    uint8_t predictions[PLOT_DIGITS], labels[PLOT_DIGITS];
+    size_t n_inputs = dataset_inputs(self->test);
+    uint8_t *images = malloc(PLOT_DIGITS * n_inputs);
+    if (!images)
+        return err_set(err, "out of memory");
+    evaluate_pick(self->settings->training.seed, evaluation->n_rows, PLOT_DIGITS, rows);
+    for (int i = 0; i < PLOT_DIGITS; i++) {
+        predictions[i] = evaluation->predictions[rows[i]];
+        labels[i] = dataset_labels(self->test)[rows[i]];
+        memcpy(images + (size_t)i * n_inputs, dataset_images(self->test) + rows[i] * n_inputs,
+               n_inputs);
+    }
+    int r = output_write_tests(self->folder, predictions, labels, PLOT_DIGITS, err);
+    size_t side = (size_t)lround(sqrt((double)n_inputs));
+    if (r == 0 && side * side == n_inputs) /* other data are no square pictures */
+        r = plot_digits(self->folder, images, side, side, predictions, labels, PLOT_DIGITS, err);
+    free(images);
+    return r;
+}
+
+static int s_evaluate(const run_t *self, evaluation_t *evaluation, err_t *err)
+{
+    if (s_open_blas(self, err) != 0 ||
+        evaluate(&self->model, frame_data(&self->last->weights), self->test, evaluation, err) != 0)
+        return -1;
+    if (s_write_tables(self, evaluation, err) != 0 || s_write_samples(self, evaluation, err) != 0 ||
+        plot_confusion(self->folder, evaluation->confusion, (int)evaluation->n_classes, err) != 0)
+        return -1;
+    return 0;
+}
+
+static void s_summary(const run_t *self, const evaluation_t *evaluation)
+{
+    static const char *const files[] = {
+        "model.safetensors",    "metrics.jsonl", "cost_history.png",
+        "accuracy_history.png", "confusion.png", "digits.png",
+    };
+    const server_record_t *last = self->last;
+    char shape[256];
+    double median_ms = s_median_step_ms(self);
+    model_describe(&self->model, shape, sizeof(shape));
+    (void)printf("\n  network         %s\n  kernel          %s\n  steps           %u\n", shape,
+                 last->kernel, last->step);
+    (void)printf("  batch cost      %.5f\n  batch accuracy  %.4f\n", last->cost, last->accuracy);
+    if (self->test)
+        (void)printf("  test cost       %.5f\n  test accuracy   %.4f\n", evaluation->cost,
+                     evaluation->accuracy);
+    (void)printf("  median step     %.1f ms (%.0f rows/s)\n  training        %.2f s\n\n", median_ms,
+                 median_ms > 0 ? (double)last->rows / median_ms * 1000.0 : 0.0,
+                 (double)(clock_ms() - self->opened_ms) / 1000.0);
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        char *path = file_join(self->folder, files[i]);
+        if (file_exists(path))
+            (void)printf("  %s\n", path);
+        free(path);
+    }
+}
+
+int run_finish(run_t *self, err_t *err)
+{
+    int r = -1;
+    evaluation_t evaluation = {0};
+    char *path = file_join(self->folder, "model.safetensors");
+    checkpoint_info_t info = s_info(self);
+    progress_end(self->progress);
+    if (s_checkpoint(self, err) != 0 ||
+        checkpoint_write(path, &info, frame_data(&self->last->weights), NULL, err) != 0)
+        goto out;
+    if (self->test && s_evaluate(self, &evaluation, err) != 0)
+        goto out;
+    err_t failed;
+    if (plot_cost_history(self->folder, self->costs, (int)self->n_done, &failed) != 0 ||
+        plot_accuracy_history(self->folder, self->accuracies, (int)self->n_done, &failed) != 0 ||
+        plot_render(self->folder, &failed) < 0)
+        log_error("plot.failed", "%s", failed.text); /* the model is there all the same */
+    s_summary(self, &evaluation);
+    r = 0;
+out:
+    evaluation_clear(&evaluation);
+    free(path);
+    return r;
+}
+
+int run_interrupted(run_t *self, err_t *err)
+{
+    progress_end(self->progress);
+    if (!self->last) {
+        (void)printf("interrupted before the first step was done\n");
+        return 0;
+    }
+    if (s_checkpoint(self, err) != 0)
+        return -1;
+    (void)printf("interrupted after step %u; its checkpoint is in %s/checkpoint\n",
+                 self->last->step, self->folder);
+    return 0;
+}

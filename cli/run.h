@@ -1,0 +1,34 @@
+/* A training run as the server's process sees it: settings in, job out, and everything that is
+ * written while and after the steps. */
+#ifndef DROVER_CLI_RUN_H
+#define DROVER_CLI_RUN_H
+
+#include "base/err.h"
+#include "base/settings.h"
+#include "parameter_server/server.h"
+
+typedef struct run run_t;
+
+/* Loads the data that the settings name and checks them against the network. settings is borrowed
+ * for the run's life. NULL with *err. */
+run_t *run_new(const settings_t *settings, err_t *err);
+void run_destroy(run_t **self_p);
+
+/* The job for server_new; `bind` is its endpoint. */
+server_job_t run_job(const run_t *self, const char *bind);
+
+/* Makes the output folder, takes away what an earlier run left in it, opens the histories, writes
+ * config.yaml. Returns 0 or -1. */
+int run_open(run_t *self, err_t *err);
+
+/* A step is done: histories, metrics, checkpoint, progress. Takes the record. Returns 0, or -1 when
+ * the run cannot be recorded any more. */
+int run_step(run_t *self, server_record_t **record, err_t *err);
+
+/* All steps are done: model, evaluation, pictures, summary. Returns 0 or -1. */
+int run_finish(run_t *self, err_t *err);
+
+/* Stopped before the end: writes a checkpoint of the last step. Returns 0 or -1. */
+int run_interrupted(run_t *self, err_t *err);
+
+#endif

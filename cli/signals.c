@@ -1,0 +1,38 @@
+/* See signals.h. */
+#include "cli/signals.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+
+int signals_open(bool children)
+{
+    sigset_t set;
+    struct sigaction now;
+    sigemptyset(&set);
+    sigaction(SIGINT, NULL, &now);
+    if (now.sa_handler != SIG_IGN)
+        sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    if (children)
+        sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (fd < 0)
+        abort();
+    return fd;
+}
+
+int signals_take(int fd)
+{
+    struct signalfd_siginfo info;
+    return read(fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
+}
+
+int signals_status(int signal)
+{
+    return signal == SIGINT ? STATUS_INTERRUPTED : 128 + signal;
+}

@@ -1,0 +1,18 @@
+/* Signals as readable events: Ctrl-C and friends never interrupt anything half-way. */
+#ifndef DROVER_CLI_SIGNALS_H
+#define DROVER_CLI_SIGNALS_H
+
+#include <stdbool.h>
+
+/* Blocks SIGINT, SIGTERM (and SIGCHLD when `children`) in this thread and those it will start, and
+ * returns a descriptor that is readable when one came. A SIGINT that the parent made this process
+ * ignore stays ignored. Aborts only when the system has no descriptors left. */
+int signals_open(bool children);
+
+/* Takes one signal; 0 when there is none. */
+int signals_take(int fd);
+
+/* The status to exit with after this signal. */
+int signals_status(int signal);
+
+#endif
