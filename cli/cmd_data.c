@@ -158,6 +158,8 @@ static int s_synth(int argc, char **argv)
                            &err) != 0)
         status = command_fail(&command, &err, STATUS_FAILURE);
     else
+        status = STATUS_OK;
+    if (status == STATUS_OK)
         (void)printf("%d training and %d test rows of drawn digits in %s\n", n_train_rows,
                      n_test_rows, args.words[0]);
     args_clear(&args);
@@ -260,8 +262,7 @@ static int s_info(int argc, char **argv)
         if (r == 0)
             r = s_info_load(&infos[1], "test", files.test_images, files.test_labels, &err);
     }
-    if (r != 0)
-        status = command_fail(&command, &err, STATUS_FAILURE);
+    status = r == 0 ? STATUS_OK : command_fail(&command, &err, STATUS_FAILURE);
     for (int i = 0; r == 0 && i < n_infos; i++) {
         if (json) {
             (void)fputs(i == 0 ? "{" : ", ", stdout);

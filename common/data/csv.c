@@ -85,13 +85,16 @@ static size_t s_count_fields(char separator, const char *text, const char *end)
 static int s_bad_field(const reader_t *self, const field_t *field, const char *expected, err_t *err)
 {
     char shown[40];
-    size_t n = (size_t)(field->end - field->text);
-    bool cut = n > sizeof(shown) - 4;
-    if (cut)
-        n = sizeof(shown) - 4;
-    for (size_t i = 0; i < n; i++)
-        shown[i] = field->text[i] >= 0x20 && field->text[i] < 0x7f ? field->text[i] : '?';
-    strcpy(shown + n, cut ? "..." : "");
+    size_t n = 0;
+    for (const char *p = field->text; p < field->end && n < sizeof(shown) - 1; p++) {
+        char c = *p;
+        if (c < 0x20 || c >= 0x7f)
+            c = '?';
+        if (n >= sizeof(shown) - 4 && field->end - field->text >= (ptrdiff_t)sizeof(shown))
+            c = '.'; /* cut, with three dots */
+        shown[n++] = c;
+    }
+    shown[n] = '\0';
     return err_set(err, "%s: line %zu, column %zu: saw '%s', expected %s", self->path,
                    lines_number(self->lines), field->column, shown, expected);
 }

@@ -1,6 +1,8 @@
 /* See decimal.h. strtod would follow the locale's decimal point and is slower. */
 #include "data/decimal.h"
 
+#include <string.h>
+
 /* Beyond this an exponent only says "huge" or "tiny". */
 #define MAX_EXPONENT 100000
 
@@ -66,9 +68,19 @@ int decimal_parse(const char *text, const char *end, decimal_t *number)
         s_take(number, &n_zeros, *p);
     if (p < end && *p == '.') {
         number->pointed = true;
-        for (p++; p < end && s_is_digit(*p); p++, n_digits++) {
-            s_take(number, &n_zeros, *p);
+        p++;
+        while (p < end && s_is_digit(*p)) {
+            if (end - p >= 8 && memcmp(p, "00000000", 8) == 0) {
+                /* numpy.savetxt writes zeros by the dozen */
+                n_zeros += number->digits != 0 ? 8 : 0;
+                number->exponent -= 8;
+                n_digits += 8;
+                p += 8;
+                continue;
+            }
+            s_take(number, &n_zeros, *p++);
             number->exponent--;
+            n_digits++;
         }
     }
     if (n_digits == 0)

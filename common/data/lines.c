@@ -1,7 +1,7 @@
 /* See lines.h. */
 #include "data/lines.h"
 
-#include <stdint.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +42,7 @@ void lines_destroy(lines_t **self_p)
 /* Reads more text behind buffer[at, end), which it moves to the front. */
 static int s_refill(lines_t *self, err_t *err)
 {
+    assert(self->room >= FIRST_ROOM_BYTES);
     size_t n_left = self->end - self->at;
     memmove(self->buffer, self->buffer + self->at, n_left);
     self->at = 0;
@@ -50,12 +51,13 @@ static int s_refill(lines_t *self, err_t *err)
         if (self->room >= LINES_MAX_BYTES)
             return err_set(err, "%s: line %zu: longer than %zu bytes, expected a line of numbers",
                            gzstream_path(self->in), self->number + 1, LINES_MAX_BYTES);
-        char *grown = realloc(self->buffer, self->room * 2);
+        size_t room = self->room * 2;
+        char *grown = realloc(self->buffer, room);
         if (!grown)
             return err_set(err, "%s: line %zu: out of memory", gzstream_path(self->in),
                            self->number + 1);
         self->buffer = grown;
-        self->room *= 2;
+        self->room = room;
     }
     size_t n_wanted = self->room - n_left;
     size_t n = 0;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#include "data/csv_write.h"
 #include "data/dataset.h"
 #include "data/idx.h"
 #include "data/synth.h"
@@ -139,6 +140,34 @@ static dataset_t *s_make(const char *images, const char *labels, size_t n_rows)
     assert_null(image_bytes);
     assert_null(label_bytes);
     return set;
+}
+
+static void test_written_csv_is_the_same_set(void **state)
+{
+    const char *folder = *state;
+    err_t err = {{0}};
+    char *images = file_join(folder, "i.csv");
+    char *labels = file_join(folder, "l.csv");
+    for (int bits = 0; bits < 2; bits++) {
+        synth_draw(1, 0, N_ROWS, s_images, s_labels);
+        for (size_t i = 0; bits && i < sizeof(s_images); i++)
+            s_images[i] = s_images[i] > 99; /* a set of 0 and 1 stays one */
+        assert_int_equal(csv_write_images(images, s_images, N_ROWS, SYNTH_PIXELS, &err), 0);
+        assert_int_equal(csv_write_labels(labels, s_labels, N_ROWS, 10, &err), 0);
+        uint8_t *image_bytes = malloc(sizeof(s_images));
+        uint8_t *label_bytes = malloc(sizeof(s_labels));
+        memcpy(image_bytes, s_images, sizeof(s_images));
+        memcpy(label_bytes, s_labels, sizeof(s_labels));
+        dataset_t *set = dataset_new(&image_bytes, &label_bytes, N_ROWS, SYNTH_PIXELS);
+        s_expect(images, labels, dataset_digest(set));
+        dataset_destroy(&set);
+    }
+    char *nowhere = file_join(folder, "no/folder");
+    assert_int_equal(csv_write_images(nowhere, s_images, N_ROWS, SYNTH_PIXELS, &err), -1);
+    scratch_assert_contains(err.text, "no/folder: cannot create: No such file");
+    free(nowhere);
+    free(images);
+    free(labels);
 }
 
 static void test_digest_tells_sets_apart(void **state)
@@ -314,6 +343,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         scratch_test(test_every_format_has_the_same_digest),
+        scratch_test(test_written_csv_is_the_same_set),
         cmocka_unit_test(test_digest_tells_sets_apart),
         scratch_test(test_max_rows),
         scratch_test(test_bad_sets),

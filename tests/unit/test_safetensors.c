@@ -236,10 +236,10 @@ static void test_cut_and_flipped(void **state)
         free(copy);
     }
     for (size_t i = 0; i < 8 * size; i++) {
-        bytes[i / 8] ^= (char)(1 << i % 8);
+        bytes[i / 8] = (char)(bytes[i / 8] ^ 1 << i % 8);
         file = safetensors_parse("FILE", bytes, size, &err);
         safetensors_destroy(&file);
-        bytes[i / 8] ^= (char)(1 << i % 8);
+        bytes[i / 8] = (char)(bytes[i / 8] ^ 1 << i % 8);
     }
     free(bytes);
     free(path);
