@@ -83,10 +83,11 @@ static int s_newest_first(const struct dirent **a, const struct dirent **b)
 
 static int s_is_ours(const struct dirent *entry)
 {
-    unsigned step;
-    char tail[16];
-    return sscanf(entry->d_name, "step-%10u.%15s", &step, tail) == 2 &&
-           strcmp(tail, "safetensors") == 0;
+    if (strncmp(entry->d_name, "step-", 5) != 0)
+        return 0;
+    const char *digits = entry->d_name + 5;
+    size_t n_digits = strspn(digits, "0123456789");
+    return n_digits > 0 && strcmp(digits + n_digits, ".safetensors") == 0;
 }
 
 static void s_remove_old(const char *folder)

@@ -91,6 +91,7 @@ bool gradient_node(gradient_t *self, const float *params, const uint8_t *images,
     }
     for (; depth > 1; depth--)
         partial_add(&stack[depth - 2], &stack[depth - 1], n_params);
+    /* cppcheck-suppress uninitvar ; a node has at least one block */
     *partial = stack[0];
     return true;
 }

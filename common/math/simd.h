@@ -14,8 +14,13 @@
 #if defined(__x86_64__)
 #define SIMD_AVX512() __builtin_cpu_supports("avx512f")
 #define SIMD_AVX2()   __builtin_cpu_supports("avx2")
+#if defined(__clang__) /* knows no vector width as a target */
+#define SIMD_AVX512_TARGET "avx512f"
+#else
+#define SIMD_AVX512_TARGET "avx512f,prefer-vector-width=512"
+#endif
 #define SIMD_VARIANTS(linkage, name, declared, arguments)                                          \
-    __attribute__((target("avx512f,prefer-vector-width=512"))) static void name##_avx512 declared  \
+    __attribute__((target(SIMD_AVX512_TARGET))) static void name##_avx512 declared                 \
     {                                                                                              \
         name##_body arguments;                                                                     \
     }                                                                                              \

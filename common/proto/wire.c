@@ -280,7 +280,7 @@ static void s_take_text(reader_t *reader, char *text, size_t size)
     }
     for (uint32_t i = 0; i < object->via.str.size; i++) {
         char c = object->via.str.ptr[i];
-        text[i] = c >= 0x20 && c < 0x7f ? c : '?';
+        text[i] = (char)(c >= 0x20 && c < 0x7f ? c : '?');
     }
     text[object->via.str.size] = '\0';
 }

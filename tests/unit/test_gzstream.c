@@ -136,7 +136,9 @@ static void test_damage_is_told(void **state)
     uint8_t *out = malloc(N_BYTES + 100);
     size_t n = 0;
     uint8_t *packed = s_gzip(bytes, N_BYTES, &n);
-    packed = realloc(packed, n + 100);
+    uint8_t *roomy = realloc(packed, n + 100);
+    assert_non_null(roomy);
+    packed = roomy;
     const struct {
         size_t size;    /* of the file: so many of the packed bytes */
         size_t flipped; /* byte to damage; 0: none */
