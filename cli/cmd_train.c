@@ -160,6 +160,8 @@ static void s_reap(cluster_t *self)
                 continue;
             self->workers[i] = 0;
             self->n_alive--;
+            if (self->server == 0)
+                continue; /* ended with the server, by us or by itself */
             if (WIFSIGNALED(status))
                 log_warn("worker.died", "name=local-%d signal=%d", i + 1, WTERMSIG(status));
             else if (WEXITSTATUS(status) != 0)
@@ -200,8 +202,7 @@ static int s_supervise(cluster_t *self, err_t *err)
 {
     while (self->server > 0) {
         s_wait(self, -1);
-        if (self->n_alive == 0 && self->n_workers > 0 && self->server > 0 && self->folder[0] &&
-            !self->stopped_by) {
+        if (self->n_alive == 0 && self->server > 0 && self->folder[0] && !self->stopped_by) {
             /* nobody else can reach private sockets; but they may just have been released */
             s_wait(self, RELEASE_MS);
             if (self->server > 0 && !self->stopped_by) {
@@ -212,6 +213,9 @@ static int s_supervise(cluster_t *self, err_t *err)
             }
         }
     }
+    if (!WIFEXITED(self->server_status) || WEXITSTATUS(self->server_status) == STATUS_FAILURE ||
+        WEXITSTATUS(self->server_status) == STATUS_USAGE)
+        s_kill_all(self, SIGKILL); /* nobody will release them, and they have nothing to lose */
     int64_t until_ms = clock_ms() + RELEASE_MS;
     while (self->n_alive > 0 && clock_ms() < until_ms)
         s_wait(self, (int)(until_ms - clock_ms()) + 1);
@@ -234,7 +238,7 @@ int cmd_train(int argc, char **argv)
          .metavar = "N",
          .help = "Local worker processes (default 1).",
          .integer = &n_workers,
-         .min = 0,
+         .min = 1,
          .max = MAX_WORKERS},
         {.name = "threads", .metavar = "T", .key = "worker.threads"},
         {.name = "data", .metavar = "DIR", .key = "data.path"},
@@ -258,7 +262,7 @@ int cmd_train(int argc, char **argv)
     err_t err = {{0}};
     settings_t settings;
     cluster_t cluster = {.n_workers = n_workers, .signals = signals_open(true)};
-    cluster.workers = calloc((size_t)n_workers + 1, sizeof(pid_t));
+    cluster.workers = calloc((size_t)n_workers, sizeof(pid_t));
     if (!cluster.workers)
         abort();
     settings_init(&settings);

@@ -70,10 +70,21 @@ static int s_symbol(void *library, const char *name, void *function, err_t *err)
     return 0;
 }
 
+/* The name as OpenBLAS spells it, whatever its case: it is compared between machines. */
+static const char *s_spelled(const char *core)
+{
+    static const char *const *const lists[] = {s_avx512_cores, s_avx2_cores, s_avx_cores};
+    for (int i = 0; i < 3; i++)
+        for (const char *const *name = lists[i]; *name; name++)
+            if (strcasecmp(*name, core) == 0)
+                return *name;
+    return core;
+}
+
 static const char *s_wanted_core(void)
 {
     const char *users = getenv("OPENBLAS_CORETYPE");
-    return users && *users ? users : blas_best_core(blas_cpu());
+    return users && *users ? s_spelled(users) : blas_best_core(blas_cpu());
 }
 
 const char *blas_default_core(err_t *err)
