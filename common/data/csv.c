@@ -59,7 +59,7 @@ static bool s_next_field(char separator, const char **p, const char *end, field_
     if (separator == ' ') {
         while (to < end && !s_is_blank(*to))
             to++;
-        *p = to;
+        *p = to < end ? to + 1 : to; /* where the short path of s_parse_image can go on */
     } else {
         while (to < end && *to != ',')
             to++;

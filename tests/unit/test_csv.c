@@ -249,6 +249,7 @@ static void test_bad_images(void **state)
         {"0 -0.5\n", "FILE: line 1, column 2: saw '-0.5', expected "},
         {"2 256\n", "FILE: line 1, column 2: saw '256', expected "},
         {"2 256 3\n", "FILE: line 1, column 2: saw '256', expected "},
+        {"2 3\n256 3\n", "FILE: line 2, column 1: saw '256', expected "},
         {"2 999 3\n", "FILE: line 1, column 2: saw '999', expected "},
         {"0 0.2002\n", "FILE: line 1, column 2: saw '0.2002', expected "},
         {"0 0.1998\n", "FILE: line 1, column 2: saw '0.1998', expected "},
