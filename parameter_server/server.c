@@ -360,10 +360,24 @@ static void s_on_hello(server_t *self, const wire_peer_t *peer)
     s_send_control(self, peer, WIRE_WELCOME, NULL);
 }
 
+/* Weights that a member should have by now are said again, with what it owes. */
+static void s_repeat_missed(server_t *self, const member_t *member)
+{
+    if (!self->running || member->state != MEMBER_ACTIVE || member->newest_step >= self->step ||
+        s_now_ms() < self->published_ms + REPEAT_MS)
+        return;
+    uint32_t n;
+    const wire_range_t *owed = round_owed(self->round, member->id, &n);
+    log_debug("weights.repeated", "step=%u worker=%s", self->step, member->name);
+    s_ask(self, member, owed, n);
+}
+
 static void s_on_ready(server_t *self, member_t *member)
 {
-    if (member->state == MEMBER_ACTIVE)
-        return; /* said again */
+    if (member->state == MEMBER_ACTIVE) {
+        s_repeat_missed(self, member); /* said again: no step has reached it yet */
+        return;
+    }
     wire_refusal_t refusal;
     member_t leaving = *member; /* a refused one is gone after the call */
     if (!membership_ready(self->members, member, &self->in.ready, &refusal)) {
@@ -385,14 +399,9 @@ static void s_on_heartbeat(server_t *self, member_t *member)
     uint32_t newest = self->in.heartbeat.newest_step;
     if (self->in.run == self->run && newest <= self->step && newest > member->newest_step)
         member->newest_step = newest;
+    self->out.heartbeat.newest_step = self->step;
     s_send_control(self, &member->peer, WIRE_HEARTBEAT, NULL);
-    if (!self->running || member->state != MEMBER_ACTIVE || member->newest_step >= self->step ||
-        s_now_ms() < self->published_ms + REPEAT_MS)
-        return;
-    uint32_t n;
-    const wire_range_t *owed = round_owed(self->round, member->id, &n);
-    log_debug("weights.repeated", "step=%u worker=%s", self->step, member->name);
-    s_ask(self, member, owed, n);
+    s_repeat_missed(self, member);
 }
 
 static void s_on_control(server_t *self, const wire_peer_t *peer, wire_status_t status)
