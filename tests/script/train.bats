@@ -81,6 +81,13 @@ trained_on() {
     trained_on "$cache/synth"
 }
 
+@test "Ctrl-C in the download ends it" {
+    export fetch_status=130
+    run "$train"
+    [ "$status" -eq 130 ]
+    run ! grep -qE '^drover (train|data synth)' calls
+}
+
 @test "further flags go to drover train as they are" {
     run "$train" "$work/my config.yaml" --steps 20 --data d --workers 7 --output "out put" --set a=b
     grep -qxF "drover train $work/my config.yaml --data d --workers 7 --output out put --steps 20 --set a=b" calls
