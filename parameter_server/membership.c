@@ -15,6 +15,7 @@ typedef struct {
 
 struct membership {
     membership_job_t job;
+    bool kernel_stands; /* the job named it, or a worker of it was active: there are bits of it */
     int64_t liveness_ms;
     member_t *members; /* owned */
     uint32_t n_members;
@@ -30,6 +31,7 @@ membership_t *membership_new(const membership_job_t *job, int64_t liveness_ms)
     if (!self)
         abort();
     self->job = *job;
+    self->kernel_stands = job->kernel[0] != '\0';
     self->liveness_ms = liveness_ms;
     return self;
 }
@@ -167,6 +169,7 @@ bool membership_ready(membership_t *self, member_t *member, const wire_ready_t *
         s_refuse(refusal, WIRE_REFUSED_DIGEST, ready->digest, self->job.digest);
     else {
         member->state = MEMBER_ACTIVE;
+        self->kernel_stands = true;
         return true;
     }
     membership_remove(self, member->id);
@@ -219,6 +222,8 @@ void membership_remove(membership_t *self, uint32_t id)
         memmove(&self->members[i], &self->members[i + 1],
                 (self->n_members - i - 1) * sizeof(member_t));
         self->n_members--;
+        if (self->n_members == 0 && !self->kernel_stands)
+            self->job.kernel[0] = '\0';
         return;
     }
 }

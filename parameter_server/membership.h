@@ -35,7 +35,7 @@ typedef struct {
     char digest[WIRE_DIGEST_SIZE];
     uint64_t n_params;
     bool strict;                   /* one kernel for all */
-    char kernel[WIRE_KERNEL_SIZE]; /* the job's; empty: that of the first worker */
+    char kernel[WIRE_KERNEL_SIZE]; /* the job's; empty: that of the first worker let in */
 } membership_job_t;
 
 typedef struct membership membership_t;
@@ -59,7 +59,8 @@ member_t *membership_by_id(membership_t *self, uint32_t id);
 member_t *membership_list(membership_t *self, uint32_t *n);
 uint32_t membership_active(const membership_t *self);
 
-/* The job's kernel; empty before the first worker. */
+/* The job's kernel; empty before the first worker, and again when that one left before it was
+ * active: no bits of its kernel are there that others would have to match. */
 const char *membership_kernel(const membership_t *self);
 
 /* It computed n_blocks in elapsed_ms. The first time, with data on the way, does not count. */

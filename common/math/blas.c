@@ -17,11 +17,13 @@ static struct {
     const char *core;
 } s_blas;
 
-/* Core types of OpenBLAS that need more than SSE, by what they need. */
+/* Core types of OpenBLAS, by what they need. */
 static const char *const s_avx512_cores[] = {"SkylakeX", "Cooperlake", "SapphireRapids", NULL};
 static const char *const s_avx2_cores[] = {"Haswell", "Zen", NULL};
 static const char *const s_avx_cores[] = {"Sandybridge", "Bulldozer", "Piledriver",
                                           "Steamroller", "Excavator", NULL};
+static const char *const s_sse_cores[] = {"Prescott",   "Core2",   "Penryn",
+                                          "Dunnington", "Nehalem", NULL};
 
 static bool s_listed(const char *const *list, const char *core)
 {
@@ -52,12 +54,11 @@ bool blas_can_run(blas_cpu_t cpu, const char *core)
 {
     if (strcasecmp(core, "SkylakeX") == 0)
         return cpu.avx512;
-    /* Cooperlake and later may use bfloat16 or AMX instructions that are not asked for here. */
-    if (s_listed(s_avx512_cores, core) || s_listed(s_avx_cores, core))
-        return false;
     if (s_listed(s_avx2_cores, core))
         return cpu.avx2;
-    return true;
+    /* Cooperlake and later may use bfloat16 or AMX instructions, Bulldozer FMA4, that are not asked
+     * for here, and a core type that OpenBLAS does not know ("numpy") gives some other one. */
+    return s_listed(s_sse_cores, core) && (cpu.avx2 || strcasecmp(core, "Prescott") == 0);
 }
 
 /* dlsym returns an object pointer; POSIX says that it may be copied to a function pointer. */
@@ -73,8 +74,9 @@ static int s_symbol(void *library, const char *name, void *function, err_t *err)
 /* The name as OpenBLAS spells it, whatever its case: it is compared between machines. */
 static const char *s_spelled(const char *core)
 {
-    static const char *const *const lists[] = {s_avx512_cores, s_avx2_cores, s_avx_cores};
-    for (int i = 0; i < 3; i++)
+    static const char *const *const lists[] = {s_avx512_cores, s_avx2_cores, s_avx_cores,
+                                               s_sse_cores};
+    for (int i = 0; i < 4; i++)
         for (const char *const *name = lists[i]; *name; name++)
             if (strcasecmp(*name, core) == 0)
                 return *name;

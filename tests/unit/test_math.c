@@ -242,6 +242,8 @@ static void test_best_core_of_a_cpu(void **state)
     assert_true(blas_can_run(avx512, "Haswell"));
     assert_true(blas_can_run(avx512, "SkylakeX"));
     assert_true(blas_can_run(avx2, "Prescott"));
+    assert_false(blas_can_run(avx512, "Cooperlake"));
+    assert_false(blas_can_run(avx512, "numpy"));
     assert_false(blas_can_run(avx2, "SkylakeX"));
     assert_false(blas_can_run(old, "Zen"));
 }
