@@ -17,6 +17,14 @@ typedef enum {
     STATE_REFUSED,
 } state_t;
 
+/* A node that the server was promised; its pieces meet in the session's tree and leave it as soon
+ * as they make up the node, before that could be summed with a sibling promised at another time. */
+typedef struct {
+    node_t node;
+    bool complete;
+    partial_t partial; /* owned once complete */
+} promise_t;
+
 struct session {
     state_t state;
     wire_hello_t hello;
@@ -30,12 +38,12 @@ struct session {
     wire_welcome_t job;
     wire_refusal_t refusal;
     uint32_t n_blocks;
-    rowcache_t *rows; /* owned */
-    reduce_t *tree;   /* owned; partials of promised nodes only */
-    uint32_t step;    /* the newest whose weights came */
-    bool heard_step;  /* of this membership: the server knows that we are ready */
-    node_t
-        *promises; /* owned; promised to the server and under way: their tasks meet in the tree */
+    rowcache_t *rows;     /* owned */
+    rowcache_t *old_rows; /* owned; of the job before, whose threads may read them until ready */
+    reduce_t *tree;       /* owned; pieces of promised nodes only */
+    uint32_t step;        /* the newest whose weights came; they count from 1 */
+    bool heard_step;      /* of this membership: the server knows that we are ready */
+    promise_t *promises;  /* owned; under way, or complete and not pushed yet */
     uint32_t n_promises;
     uint32_t promises_room;
     node_t *tasks; /* owned; not handed out yet, first in first out from n_started */
@@ -61,27 +69,32 @@ session_t *session_new(const wire_hello_t *hello, bool (*can_run)(const char *ke
     return self;
 }
 
-void session_destroy(session_t **self_p)
-{
-    session_t *self = *self_p;
-    *self_p = NULL;
-    if (!self)
-        return;
-    rowcache_destroy(&self->rows);
-    reduce_destroy(&self->tree);
-    free(self->promises);
-    free(self->tasks);
-    free(self);
-}
-
 static void s_drop_work(session_t *self)
 {
+    for (uint32_t i = 0; i < self->n_promises; i++)
+        if (self->promises[i].complete)
+            partial_release(&self->promises[i].partial);
     self->n_promises = 0;
     self->n_tasks = 0;
     self->n_started = 0;
     self->cancel = true;
     if (self->tree)
         reduce_reset(self->tree);
+}
+
+void session_destroy(session_t **self_p)
+{
+    session_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    s_drop_work(self);
+    rowcache_destroy(&self->rows);
+    rowcache_destroy(&self->old_rows);
+    reduce_destroy(&self->tree);
+    free(self->promises);
+    free(self->tasks);
+    free(self);
 }
 
 static void s_rejoin(session_t *self, int64_t now_ms)
@@ -91,13 +104,41 @@ static void s_rejoin(session_t *self, int64_t now_ms)
     self->hello_due_ms = now_ms;
 }
 
-/* The same job as before keeps rows and set-up; the caller's actor opens the planes anew. */
+/* May rows of one job serve another? */
+static bool s_same_rows(const wire_welcome_t *a, const wire_welcome_t *b)
+{
+    return strcmp(a->digest, b->digest) == 0 && a->sampler.n_rows == b->sampler.n_rows &&
+           a->model.n_inputs == b->model.n_inputs &&
+           model_classes(&a->model) == model_classes(&b->model);
+}
+
+/* Our own copy of the data is read by the job's shape: is it what the job is over? */
+static bool s_has_data_of(const session_t *self, const wire_welcome_t *job)
+{
+    return strcmp(job->digest, dataset_digest(self->data)) == 0 &&
+           job->sampler.n_rows <= dataset_rows(self->data) &&
+           job->model.n_inputs == dataset_inputs(self->data) &&
+           model_classes(&job->model) >= dataset_classes(self->data);
+}
+
+/* The same data as before keeps its rows; the caller's actor opens the planes anew. */
 static void s_on_welcome(session_t *self, const wire_t *message)
 {
     const wire_welcome_t *job = &message->welcome;
     s_drop_work(self);
-    if (self->rows && strcmp(job->digest, self->job.digest) != 0)
-        rowcache_destroy(&self->rows);
+    if (self->data && !s_has_data_of(self, job)) {
+        self->refusal = (wire_refusal_t){.reason = WIRE_REFUSED_DIGEST};
+        (void)snprintf(self->refusal.text, sizeof(self->refusal.text),
+                       "its job is over data with digest %s, expected %s of this worker's data",
+                       job->digest, dataset_digest(self->data));
+        self->state = STATE_REFUSED;
+        return;
+    }
+    if (self->rows && !s_same_rows(job, &self->job)) {
+        rowcache_destroy(&self->old_rows);
+        self->old_rows = self->rows;
+        self->rows = NULL;
+    }
     self->job = *job;
     self->run = message->run;
     self->incarnation = message->incarnation;
@@ -115,8 +156,10 @@ static void s_on_welcome(session_t *self, const wire_t *message)
 
 static void s_on_refused(session_t *self, const wire_refusal_t *refusal, int64_t now_ms)
 {
-    if (refusal->reason == WIRE_REFUSED_KERNEL && self->state == STATE_JOINING &&
-        strcmp(refusal->kernel, self->hello.kernel) != 0 && self->can_run(refusal->kernel)) {
+    bool kernel = refusal->reason == WIRE_REFUSED_KERNEL;
+    if (kernel && strcmp(refusal->kernel, self->hello.kernel) == 0)
+        return; /* the answer to a HELLO from before we took that kernel */
+    if (kernel && self->state == STATE_JOINING && self->can_run(refusal->kernel)) {
         memcpy(self->hello.kernel, refusal->kernel, sizeof(self->hello.kernel));
         s_rejoin(self, now_ms);
         return;
@@ -125,15 +168,16 @@ static void s_on_refused(session_t *self, const wire_refusal_t *refusal, int64_t
     self->state = STATE_REFUSED;
 }
 
-static bool s_promised(const session_t *self, uint32_t block)
+/* The promise that a block lies in, or NULL. */
+static promise_t *s_promise_of(const session_t *self, uint32_t block)
 {
     for (uint32_t i = 0; i < self->n_promises; i++) {
         uint32_t first, end;
-        node_range(self->promises[i], self->n_blocks, &first, &end);
+        node_range(self->promises[i].node, self->n_blocks, &first, &end);
         if (first <= block && block < end)
-            return true;
+            return &self->promises[i];
     }
-    return false;
+    return NULL;
 }
 
 static void *s_room(void *array, uint32_t n, uint32_t *room, size_t size)
@@ -177,8 +221,8 @@ static void s_promise(session_t *self, uint32_t first, uint32_t end)
     while (first < end) {
         node_t node = node_largest(first, end, self->n_blocks);
         self->promises =
-            s_room(self->promises, self->n_promises, &self->promises_room, sizeof(node_t));
-        self->promises[self->n_promises++] = node;
+            s_room(self->promises, self->n_promises, &self->promises_room, sizeof(promise_t));
+        self->promises[self->n_promises++] = (promise_t){.node = node};
         s_cut(self, node, level);
         node_range(node, self->n_blocks, &first, &first);
     }
@@ -194,10 +238,10 @@ static void s_on_ranges(session_t *self, const wire_t *message)
             continue;
         uint32_t block = range->first;
         while (block < range->end) {
-            while (block < range->end && s_promised(self, block))
+            while (block < range->end && s_promise_of(self, block))
                 block++;
             uint32_t begin = block;
-            while (block < range->end && !s_promised(self, block))
+            while (block < range->end && !s_promise_of(self, block))
                 block++;
             if (block > begin)
                 s_promise(self, begin, block);
@@ -213,7 +257,7 @@ static bool s_is_ours(const session_t *self, const wire_t *message)
 
 static bool s_on_step(session_t *self, const wire_t *message, size_t frame_size)
 {
-    if (!s_is_ours(self, message) || message->step < self->step ||
+    if (!s_is_ours(self, message) || message->step < self->step || message->step == 0 ||
         frame_size != model_params(&self->job.model) * sizeof(float))
         return false;
     bool newer = message->step > self->step;
@@ -242,7 +286,7 @@ bool session_message(session_t *self, const wire_t *message, size_t frame_size, 
             s_rejoin(self, now_ms);
         return false;
     case WIRE_ASSIGN:
-        if (s_is_ours(self, message) && message->step == self->step)
+        if (s_is_ours(self, message) && message->step == self->step && self->step > 0)
             s_on_ranges(self, message);
         else if (s_is_ours(self, message))
             self->heartbeat_due_ms = now_ms; /* tells the server that we lack the weights */
@@ -261,6 +305,7 @@ bool session_message(session_t *self, const wire_t *message, size_t frame_size, 
 void session_ready(session_t *self, int64_t now_ms)
 {
     assert(self->state == STATE_ADMITTED);
+    rowcache_destroy(&self->old_rows);
     self->state = STATE_WORKING;
     self->heartbeat_due_ms = now_ms;
 }
@@ -280,11 +325,13 @@ void session_result(session_t *self, uint32_t step, node_t node, partial_t *part
         return;
     }
     node_range(node, self->n_blocks, &first, &end);
-    if (!s_promised(self, first)) {
+    promise_t *promise = s_promise_of(self, first);
+    if (!promise || promise->complete) {
         partial_release(partial); /* cancelled while it was on its way */
         return;
     }
     reduce_insert(self->tree, node, partial);
+    promise->complete = reduce_take(self->tree, promise->node, &promise->partial);
 }
 
 static const wire_t *s_message(session_t *self, wire_type_t type)
@@ -300,11 +347,12 @@ static const wire_t *s_message(session_t *self, wire_type_t type)
 static bool s_take_complete(session_t *self, session_action_t *action)
 {
     for (uint32_t i = 0; i < self->n_promises; i++) {
-        node_t node = self->promises[i];
-        if (!reduce_take(self->tree, node, &action->partial))
+        if (!self->promises[i].complete)
             continue;
+        node_t node = self->promises[i].node;
+        action->partial = self->promises[i].partial;
         memmove(&self->promises[i], &self->promises[i + 1],
-                (self->n_promises - i - 1) * sizeof(node_t));
+                (self->n_promises - i - 1) * sizeof(promise_t));
         self->n_promises--;
         self->out.partial = (wire_partial_t){
             .worker = self->job.worker,
