@@ -1,0 +1,16 @@
+#!/usr/bin/env bats
+# Drawn digits are worth training on: the origin's network learns them.
+load ../helpers
+
+@test "100 steps on drawn digits reach 95 % on fresh ones" {
+    "$DROVER" data synth digits --train-rows 10000 --test-rows 5000
+    "$DROVER" train "$DROVER_SOURCE_DIR/config/mnist.yaml" --data digits --workers 2 --output out
+    accuracy=$("$DROVER" evaluate out digits --json | grep -o '"accuracy": [0-9.]*' | cut -d' ' -f2)
+    echo "accuracy $accuracy"
+    awk -v a="$accuracy" 'BEGIN { exit !(a >= 0.95 && a <= 1) }'
+    # drawn from another seed, so that none of them was seen
+    "$DROVER" data synth fresh --train-rows 1 --test-rows 5000 --seed 12345
+    accuracy=$("$DROVER" evaluate out fresh --json | grep -o '"accuracy": [0-9.]*' | cut -d' ' -f2)
+    echo "accuracy $accuracy"
+    awk -v a="$accuracy" 'BEGIN { exit !(a >= 0.95 && a <= 1) }'
+}
