@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +22,7 @@
 #include "cli/signals.h"
 
 #define MAX_WORKERS 1024
-#define RELEASE_MS  5000 /* for workers to end once the server has */
+#define RELEASE_MS  500 /* for workers to end once the server has; they have nothing to lose */
 
 typedef struct {
     char program[4096];
@@ -31,6 +33,8 @@ typedef struct {
     pid_t *workers;    /* owned; 0 for one that has ended */
     int n_workers;
     int n_alive;
+    bool released; /* a worker ended well: the server is done with them */
+    bool released; /* a worker has ended with success: the server let it go, or the user */
     int signals;
     int stopped_by;
 } cluster_t;
@@ -160,6 +164,7 @@ static void s_reap(cluster_t *self)
                 continue;
             self->workers[i] = 0;
             self->n_alive--;
+            self->released |= WIFEXITED(status) && WEXITSTATUS(status) == STATUS_OK;
             if (self->server == 0)
                 continue; /* ended with the server, by us or by itself */
             if (WIFSIGNALED(status))
@@ -202,22 +207,18 @@ static int s_supervise(cluster_t *self, err_t *err)
 {
     while (self->server > 0) {
         s_wait(self, -1);
-        if (self->n_alive == 0 && self->server > 0 && self->folder[0] && !self->stopped_by) {
-            /* nobody else can reach private sockets; but they may just have been released */
-            s_wait(self, RELEASE_MS);
-            if (self->server > 0 && !self->stopped_by) {
-                err_set(err, "all %d local workers have ended before the training",
-                        self->n_workers);
-                kill(self->server, SIGTERM);
-                self->stopped_by = SIGTERM;
-            }
-        }
+        if (self->n_alive > 0 || self->released || !self->folder[0] || self->server == 0 ||
+            self->stopped_by)
+            continue;
+        /* nobody else can reach private sockets */
+        err_set(err, "all %d local workers have failed before the training was done",
+                self->n_workers);
+        kill(self->server, SIGTERM);
+        self->stopped_by = SIGTERM;
     }
-    if (!WIFEXITED(self->server_status) || WEXITSTATUS(self->server_status) == STATUS_FAILURE ||
-        WEXITSTATUS(self->server_status) == STATUS_USAGE)
-        s_kill_all(self, SIGKILL); /* nobody will release them, and they have nothing to lose */
     int64_t until_ms = clock_ms() + RELEASE_MS;
-    while (self->n_alive > 0 && clock_ms() < until_ms)
+    while (self->n_alive > 0 && clock_ms() < until_ms && WIFEXITED(self->server_status) &&
+           WEXITSTATUS(self->server_status) != STATUS_FAILURE)
         s_wait(self, (int)(until_ms - clock_ms()) + 1);
     if (err->text[0])
         return STATUS_FAILURE;
