@@ -11,7 +11,7 @@ bats_require_minimum_version 1.5.0
 : "${DROVER:=$DROVER_SOURCE_DIR/build/release/cli/drover}"
 : "${DROVER_SLOWNESS:=1}"
 
-declare -A background=() # name -> process id, also its process group
+declare -gA background=() # name -> process id, also its process group
 
 setup() {
     work=$(mktemp -d "${BATS_TEST_TMPDIR:-/tmp}/work.XXXXXX")

@@ -40,3 +40,12 @@ group_is_gone() {
     run wait_for_line 30 short '^ready$'
     [ "$status" -ne 0 ]
 }
+
+@test "background processes are told apart by their names" {
+    start_background one sleep 60
+    start_background two sleep 60
+    signal one TERM
+    wait_exit 5 one
+    [ "$status" -eq 143 ]
+    run ! has_ended two
+}
