@@ -33,7 +33,6 @@ typedef struct {
     pid_t *workers;    /* owned; 0 for one that has ended */
     int n_workers;
     int n_alive;
-    bool released; /* a worker ended well: the server is done with them */
     bool released; /* a worker has ended with success: the server let it go, or the user */
     int signals;
     int stopped_by;
