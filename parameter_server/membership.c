@@ -73,6 +73,11 @@ member_t *membership_by_id(membership_t *self, uint32_t id)
     return NULL;
 }
 
+bool membership_knew(const membership_t *self, uint32_t id)
+{
+    return id >= 1 && id <= self->last_id;
+}
+
 member_t *membership_list(membership_t *self, uint32_t *n)
 {
     *n = self->n_members;

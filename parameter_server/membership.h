@@ -55,6 +55,9 @@ bool membership_ready(membership_t *self, member_t *member, const wire_ready_t *
 member_t *membership_by_peer(membership_t *self, const wire_peer_t *peer);
 member_t *membership_by_id(membership_t *self, uint32_t id);
 
+/* Was there ever a member of that id? It may have left. */
+bool membership_knew(const membership_t *self, uint32_t id);
+
 /* All members, joining ones too, in the order of their ids. */
 member_t *membership_list(membership_t *self, uint32_t *n);
 uint32_t membership_active(const membership_t *self);

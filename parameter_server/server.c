@@ -521,6 +521,10 @@ static void s_on_partial(server_t *self, frame_t *frame, wire_status_t status)
     }
     const wire_partial_t *in = &self->in.partial;
     member_t *member = membership_by_id(self->members, in->worker);
+    if (!member && membership_knew(self->members, in->worker)) {
+        self->n_duplicates++; /* it has left since; others are asked for its blocks */
+        return;
+    }
     if (!member) {
         self->n_refused++;
         log_warn("partial.refused", "of an unknown worker %u", in->worker);
