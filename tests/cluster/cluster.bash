@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# What the tests with real processes share; load it behind ../helpers.
+#
+# A test file is run on drawn digits always and, where DROVER_DATA is set, on MNIST as well: its
+# setup_file calls make_data, and tests take the folder from data_of digits or data_of mnist.
+
+python=/usr/bin/python3 # Debian's, which has the modules; another one may be first on PATH
+
+# make_data [ROWS]: small sets in $BATS_FILE_TMPDIR: digits and, with DROVER_DATA, mnist, the first
+# ROWS rows of it.
+make_data() {
+    local rows=${1:-6000}
+    "$DROVER" data synth "$BATS_FILE_TMPDIR/digits" --train-rows "$rows" --test-rows 300 --seed 3
+    [ -n "${DROVER_DATA:-}" ] || return 0
+    mkdir "$BATS_FILE_TMPDIR/mnist"
+    local set kind
+    for set in train:"$rows" t10k:300; do
+        for kind in images-idx3:16:784 labels-idx1:8:1; do
+            first_rows "${set%:*}-${kind%%:*}-ubyte" "${set#*:}" "${kind#*:}"
+        done
+    done
+}
+
+# first_rows FILE ROWS HEADER:ROW: the first rows of an IDX file of DROVER_DATA with such sizes.
+first_rows() {
+    local from=$DROVER_DATA/$1 to=$BATS_FILE_TMPDIR/mnist/$1 rows=$2 head=${3%:*} row=${3#*:}
+    [ -e "$from" ] || from=$from.gz
+    {
+        zcat -f "$from" | head -c 4
+        # shellcheck disable=SC2059
+        printf "$(printf '\\x%02x' $((rows >> 24)) $((rows >> 16 & 255)) $((rows >> 8 & 255)) $((rows & 255)))"
+        zcat -f "$from" | head -c $((head + rows * row)) | tail -c +9
+    } >"$to"
+}
+
+# data_of NAME: puts its folder into $data; skips the test when it is MNIST and that is not there.
+data_of() {
+    [ "$1" != mnist ] || need_mnist
+    data=$BATS_FILE_TMPDIR/$1
+}
+
+# Ends the test unless the last command's exit status in $status is the wanted one.
+expect_status() {
+    [ "$status" -eq "$1" ] || {
+        echo "exit status $status, expected $1"
+        return 1
+    }
+}
+
+# start_server NAME ARGUMENT...: a server in the background; its endpoint in $endpoint.
+start_server() {
+    local name=$1
+    shift
+    start_background "$name" "$DROVER" server "$@"
+    wait_for_line 20 "$name" ' server\.bound endpoint='
+    endpoint=$(sed -n 's/.* server\.bound endpoint=//p' "$work/$name.log")
+}
+
+# start_worker NAME ARGUMENT...: a worker of $endpoint in the background.
+start_worker() {
+    local name=$1
+    shift
+    start_background "$name" "$DROVER" worker "$endpoint" --name "$name" "$@"
+}
+
+# steps_done FOLDER N: the run in FOLDER has done N steps.
+steps_done() {
+    [ -e "$1/metrics.jsonl" ] && [ "$(wc -l <"$1/metrics.jsonl")" -ge "$2" ]
+}
+
+# metric FOLDER KEY: its value in each step, a line each.
+metric() {
+    sed -E "s/.*\"$2\": ([^,}]*).*/\\1/" "$1/metrics.jsonl"
+}
+
+# sum_of FOLDER: the model's sha256.
+sum_of() {
+    sha256sum <"$1/model.safetensors" | cut -d ' ' -f 1
+}

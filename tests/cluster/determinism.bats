@@ -1,0 +1,191 @@
+# The same bits: model.safetensors of a run does not depend on who computed it, on how the workers
+# were reached, nor on the format of the data; it does on the seed.
+load ../helpers
+load cluster
+
+# 24 whole blocks and one that is cut off, so that the tree is.
+settings=(--set training.block_rows=240 --set training.steps=25)
+# A run long enough to join and to leave.
+long=(--set training.block_rows=240 --set training.steps=100)
+
+setup_file() {
+    make_data 6000
+    local name
+    for name in "$BATS_FILE_TMPDIR"/*/; do
+        name=$(basename "$name")
+        "$DROVER" train --data "$BATS_FILE_TMPDIR/$name" --output "$BATS_FILE_TMPDIR/$name.run" \
+            "${settings[@]}"
+        "$DROVER" train --data "$BATS_FILE_TMPDIR/$name" --output "$BATS_FILE_TMPDIR/$name.long" \
+            "${long[@]}"
+    done
+}
+
+# same_as KIND FOLDER: the model is, byte for byte, that of one worker alone.
+same_as() {
+    local wanted=$BATS_FILE_TMPDIR/$name.$1
+    cmp "$wanted/model.safetensors" "$2/model.safetensors"
+    cmp "$wanted/cost_history/part-00000" "$2/cost_history/part-00000"
+    [ "$(sum_of "$wanted")" = "$(sum_of "$2")" ]
+    [ "$(metric "$2" refused | sort -u)" = 0 ]
+}
+
+train() {
+    "$DROVER" train --data "$data" --output out "${settings[@]}" "$@" >train.out 2>&1 || {
+        cat train.out
+        return 1
+    }
+}
+
+# all_took_part N: each step had N workers.
+all_took_part() {
+    [ "$(metric out workers | sort -u)" = "$1" ]
+}
+
+any_number_of_workers() {
+    name=$1
+    data_of "$name"
+    for workers in 2 3 7; do
+        train --workers "$workers" --set server.min_workers="$workers"
+        all_took_part "$workers"
+        same_as run out
+    done
+}
+
+@test "2, 3 and 7 workers (digits)" { any_number_of_workers digits; }
+@test "2, 3 and 7 workers (MNIST)" { any_number_of_workers mnist; }
+
+threads() {
+    name=$1
+    data_of "$name"
+    for workers in 1 3; do
+        train --workers "$workers" --threads 2 --set server.min_workers="$workers"
+        same_as run out
+    done
+}
+
+@test "2 threads a worker (digits)" { threads digits; }
+@test "2 threads a worker (MNIST)" { threads mnist; }
+
+tcp() {
+    name=$1
+    data_of "$name"
+    start_server server --data "$data" --output out "${settings[@]}" --bind 'tcp://127.0.0.1:*' \
+        --set server.min_workers=2
+    start_worker one
+    start_worker two --threads 2
+    for process in server one two; do
+        wait_exit 60 "$process"
+        expect_status 0
+    done
+    all_took_part 2
+    same_as run out
+}
+
+@test "tcp (digits)" { tcp digits; }
+@test "tcp (MNIST)" { tcp mnist; }
+
+# A worker with its own copy of the data beside one that fetches.
+local_data() {
+    name=$1
+    data_of "$name"
+    start_server server --data "$data" --output out "${settings[@]}" --bind "ipc://$work/control" \
+        --set server.min_workers=2
+    cp -r "$data" copy
+    start_worker own --data copy
+    start_worker fetching
+    wait_exit 60 server
+    expect_status 0
+    wait_exit 10 own
+    expect_status 0
+    all_took_part 2
+    same_as run out
+}
+
+@test "a worker with its own data (digits)" { local_data digits; }
+@test "a worker with its own data (MNIST)" { local_data mnist; }
+
+# One worker trains, a second joins when step 30 is done, the first leaves when step 60 is. It stands
+# still while the second joins, so that the run cannot be over before.
+join_and_leave() {
+    name=$1
+    data_of "$name"
+    start_server server --data "$data" --output out "${long[@]}" --bind "ipc://$work/control"
+    start_worker first
+    wait_for 60 steps_done out 30
+    signal first STOP
+    start_worker second
+    wait_for_line 20 server 'worker\.joined name=second .*workers=2'
+    signal first CONT
+    wait_for 60 steps_done out 60
+    signal first TERM
+    wait_exit 10 first
+    expect_status 0
+    wait_exit 60 server
+    expect_status 0
+    grep -q 'worker\.left name=first workers=1' server.log
+    metric out workers >workers
+    [ "$(head -n 30 workers | sort -u)" = 1 ]
+    [ "$(sed -n 60p workers)" = 2 ]
+    [ "$(tail -n 1 workers)" = 1 ]
+    same_as long out
+}
+
+@test "a worker joins at step 30, another leaves at step 60 (digits)" { join_and_leave digits; }
+@test "a worker joins at step 30, another leaves at step 60 (MNIST)" { join_and_leave mnist; }
+
+# Killed in the middle: not a word of farewell, and maybe half of its partials sent.
+killed() {
+    name=$1
+    data_of "$name"
+    start_server server --data "$data" --output out "${long[@]}" --bind "ipc://$work/control" \
+        --set server.min_workers=3
+    start_worker one
+    start_worker two
+    start_worker three --threads 2
+    wait_for 60 steps_done out 20
+    signal two KILL
+    wait_for 60 steps_done out 40
+    signal three KILL
+    wait_exit 60 server
+    expect_status 0
+    [ "$(metric out reissued | paste -sd+ | bc)" -gt 0 ]
+    same_as long out
+}
+
+@test "workers killed in the middle (digits)" { killed digits; }
+@test "workers killed in the middle (MNIST)" { killed mnist; }
+
+csv() {
+    name=$1
+    data_of "$name"
+    "$DROVER" data to-csv "$data" text
+    "$DROVER" train --workers 2 --output out "${settings[@]}" \
+        --set data.train_images=text/train_images.csv --set data.train_labels=text/train_labels.csv \
+        --set data.test_images=text/test_images.csv --set data.test_labels=text/test_labels.csv
+    same_as run out
+    cmp "$BATS_FILE_TMPDIR/$name.run/evaluation.json" out/evaluation.json
+}
+
+@test "CSV instead of IDX (digits)" { csv digits; }
+@test "CSV instead of IDX (MNIST)" { csv mnist; }
+
+@test "the first rows of a longer set" {
+    need_mnist
+    name=mnist data=$DROVER_DATA
+    train --workers 2 --set data.train_rows=6000
+    same_as run out
+}
+
+another_seed() {
+    name=$1
+    data_of "$name"
+    train --workers 2 --set training.seed=4
+    run ! cmp -s "$BATS_FILE_TMPDIR/$name.run/model.safetensors" out/model.safetensors
+    # and not for the seed in its metadata alone
+    run ! cmp -s <(tail -c 200000 "$BATS_FILE_TMPDIR/$name.run/model.safetensors") \
+        <(tail -c 200000 out/model.safetensors)
+    run ! cmp -s "$BATS_FILE_TMPDIR/$name.run/cost_history/part-00000" out/cost_history/part-00000
+}
+
+@test "another seed gives other bits (digits)" { another_seed digits; }
+@test "another seed gives other bits (MNIST)" { another_seed mnist; }

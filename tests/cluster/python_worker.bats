@@ -1,0 +1,91 @@
+# The worker in Python, written from docs/protocol.md, in real runs.
+load ../helpers
+load cluster
+
+settings=(--set numerics.mode=fast --set training.block_rows=240 --set training.steps=30)
+
+setup_file() {
+    make_data 3000
+    local name
+    for name in "$BATS_FILE_TMPDIR"/*/; do
+        name=$(basename "$name")
+        "$DROVER" train --data "$BATS_FILE_TMPDIR/$name" --output "$BATS_FILE_TMPDIR/$name.run" \
+            "${settings[@]}"
+    done
+}
+
+start_python() {
+    start_background "$1" "$python" "$DROVER_SOURCE_DIR/tests/python/drover_worker.py" "$endpoint" \
+        "$@"
+}
+
+# sent NAME: how many partials it says it sent.
+sent() {
+    sed -n 's/^partials=\([0-9]*\) .*/\1/p' "$1.log"
+}
+
+# close_to_c: the run in out has the costs of the one that C workers computed, and refused nothing.
+close_to_c() {
+    [ "$(metric out refused | sort -u)" = 0 ]
+    paste "$BATS_FILE_TMPDIR/$name.run/cost_history/part-00000" out/cost_history/part-00000 |
+        awk 'NF == 2 && ($1 - $2) ^ 2 < 1e-6 { n++ } END { exit n != 30 }'
+}
+
+alone() {
+    name=$1
+    data_of "$name"
+    start_server server --data "$data" --output out "${settings[@]}" --bind 'tcp://127.0.0.1:*'
+    start_python snake
+    wait_exit 60 server
+    expect_status 0
+    wait_exit 10 snake
+    expect_status 0
+    # one node a step: nothing was repeated, and nobody else was there
+    [ "$(sent snake)" -ge 30 ]
+    close_to_c
+    grep -q 'kernel *dense/numpy' server.log
+}
+
+@test "the Python worker alone (digits)" { alone digits; }
+@test "the Python worker alone (MNIST)" { alone mnist; }
+
+beside() {
+    name=$1
+    data_of "$name"
+    start_server server --data "$data" --output out "${settings[@]}" --bind "ipc://$work/control" \
+        --set server.min_workers=2
+    start_worker see
+    start_python snake
+    wait_exit 60 server
+    expect_status 0
+    wait_exit 10 snake
+    expect_status 0
+    wait_exit 10 see
+    expect_status 0
+    [ "$(sent snake)" -ge 30 ]
+    [ "$(metric out workers | sort -u)" = 2 ]
+    close_to_c
+    # neither did the work of both
+    grep -qE '^partials=[0-9]+ blocks=[0-9]+ steps=30$' snake.log
+    [ "$(sed 's/.*blocks=\([0-9]*\).*/\1/' snake.log)" -lt $((13 * 30)) ]
+    grep -q 'worker\.kernel name=.*numerics.mode is fast' server.log
+}
+
+@test "the Python worker beside a C worker (digits)" { beside digits; }
+@test "the Python worker beside a C worker (MNIST)" { beside mnist; }
+
+@test "the Python worker is killed and another takes its place" {
+    name=digits
+    data_of digits
+    start_server server --data "$data" --output out "${settings[@]}" --bind "ipc://$work/control"
+    start_python snake
+    wait_for 60 steps_done out 5
+    signal snake KILL
+    start_python adder
+    wait_exit 60 server
+    expect_status 0
+    wait_exit 10 adder
+    expect_status 0
+    [ "$(sent adder)" -gt 0 ]
+    close_to_c
+}
