@@ -91,6 +91,11 @@ static int s_check_job(const server_job_t *job, err_t *err)
     if (dataset_classes(job->data) > model_classes(&job->model))
         return err_set(err, "the data has labels up to %zu, the network %u outputs (model.layers)",
                        dataset_classes(job->data) - 1, model_classes(&job->model));
+    if (sampler_blocks(&job->sampler) > WIRE_MAX_BLOCKS)
+        return err_set(err,
+                       "training.block_rows: %u rows make %u blocks of %u, expected at most %u",
+                       job->sampler.n_rows, sampler_blocks(&job->sampler), job->sampler.block_rows,
+                       WIRE_MAX_BLOCKS);
     return 0;
 }
 

@@ -328,6 +328,8 @@ static void s_take_welcome(reader_t *reader, wire_welcome_t *welcome)
         welcome->sampler.n_rows < 1 || welcome->sampler.block_rows < 1 ||
         welcome->sampler.block_rows > 65536 || welcome->heartbeat_ms < 1)
         reader->bad = true;
+    else if (sampler_blocks(&welcome->sampler) > WIRE_MAX_BLOCKS)
+        reader->bad = true;
 }
 
 static void s_take_ranges(reader_t *reader, wire_t *message)
@@ -383,6 +385,7 @@ static void s_take_fields(reader_t *reader, wire_t *message)
         break;
     case WIRE_REFUSED:
         message->refusal.reason = (wire_refused_t)s_take_uint(reader, WIRE_REFUSED_QUARANTINE);
+        reader->bad |= message->refusal.reason < WIRE_REFUSED_VERSION;
         s_take_text(reader, message->refusal.kernel, sizeof(message->refusal.kernel));
         s_take_text(reader, message->refusal.text, sizeof(message->refusal.text));
         break;

@@ -21,6 +21,7 @@
 #define WIRE_MAX_ROWS         4096u      /* rows in one ROWS message ... */
 #define WIRE_MAX_ROWS_BYTES   (1u << 20) /* ... and their image bytes, but one row always may */
 #define WIRE_MAX_ASSIGNMENTS  65536u     /* in one STEP message */
+#define WIRE_MAX_BLOCKS       (1u << 24) /* of a job: both sides hold a tree over them */
 #define WIRE_NAME_SIZE        64
 #define WIRE_KERNEL_SIZE      32
 #define WIRE_DIGEST_SIZE      33
