@@ -123,10 +123,10 @@ join_and_leave() {
     wait_exit 60 server
     expect_status 0
     grep -q 'worker\.left name=first workers=1' server.log
-    metric out workers >workers
-    [ "$(head -n 30 workers | sort -u)" = 1 ]
-    [ "$(sed -n 60p workers)" = 2 ]
-    [ "$(tail -n 1 workers)" = 1 ]
+    metric out workers >counts
+    [ "$(head -n 30 counts | sort -u)" = 1 ]
+    [ "$(sed -n 60p counts)" = 2 ]
+    [ "$(tail -n 1 counts)" = 1 ]
     same_as long out
 }
 
