@@ -1,0 +1,38 @@
+/* Any bytes as a header: a status, and what is taken can be said again and means the same. */
+#include "fuzz.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/wire.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    wire_buffer_t *buffer = wire_buffer_new();
+    wire_buffer_t *first = wire_buffer_new();
+    wire_buffer_t *second = wire_buffer_new();
+    wire_t message = {0};
+    wire_t again = {0};
+    wire_status_t status = wire_decode(buffer, data, size, &message);
+    if (status < WIRE_OK || status > WIRE_BAD_FIELD)
+        abort();
+    if (status == WIRE_OK) {
+        bool framed = wire_has_frame(message.type);
+        const void *header, *header_again;
+        size_t header_size, header_again_size;
+        wire_encode(first, &message, framed ? data : NULL, size, &header, &header_size);
+        if (wire_decode(buffer, header, header_size, &again) != WIRE_OK ||
+            wire_check_frame(&again, data, size, framed) != WIRE_OK ||
+            wire_check_frame(&again, data, size, !framed) != WIRE_BAD_FRAME)
+            abort();
+        wire_encode(second, &again, framed ? data : NULL, size, &header_again, &header_again_size);
+        if (header_size != header_again_size || memcmp(header, header_again, header_size) != 0)
+            abort();
+    }
+    wire_clear(&message);
+    wire_clear(&again);
+    wire_buffer_destroy(&buffer);
+    wire_buffer_destroy(&first);
+    wire_buffer_destroy(&second);
+    return 0;
+}
