@@ -44,11 +44,17 @@ static int s_serve(run_t *run, server_t *server, int signals, err_t *err)
 int cmd_server(int argc, char **argv)
 {
     const char *private_folder = NULL;
+    const char *resume = NULL;
     const args_option_t options[] = {
         {.name = "data", .metavar = "DIR", .key = "data.path"},
         {.name = "output", .metavar = "DIR", .key = "output.path"},
         {.name = "bind", .metavar = "ENDPOINT", .key = "server.bind"},
         {.name = "steps", .metavar = "N", .key = "training.steps"},
+        {.name = "resume",
+         .metavar = "DIR",
+         .help = "Go on with the run in DIR, from its newest checkpoint, bit for bit; its "
+                 "config.yaml is the default CONFIG.",
+         .text = &resume},
         {.name = "ipc",
          .metavar = "DIR",
          .help = "Where server.bind is auto, bind to ipc sockets in DIR; for drover train.",
@@ -76,8 +82,7 @@ int cmd_server(int argc, char **argv)
     int signals = signals_open(false);
     settings_init(&settings);
     status = STATUS_USAGE;
-    if (settings_load(&settings, args.n_words ? args.words[0] : NULL, args.overrides,
-                      args.n_overrides, &err) != 0)
+    if (command_settings(&args, resume, &settings, &err) != 0)
         goto out;
     status = STATUS_FAILURE;
     log_set_level(settings.log.level);
@@ -89,7 +94,7 @@ int cmd_server(int argc, char **argv)
         (void)snprintf(bind, sizeof(bind), "ipc://%s/control", private_folder);
     else
         (void)snprintf(bind, sizeof(bind), "%s", DEFAULT_BIND);
-    if (!(run = run_new(&settings, &err)))
+    if (!(run = run_new(&settings, resume != NULL, &err)))
         goto out;
     server_job_t job = run_job(run, bind);
     if (!(server = server_new(&job, &err)) || run_open(run, &err) != 0)

@@ -25,6 +25,7 @@
 #define RELEASE_MS  500 /* for workers to end once the server has; they have nothing to lose */
 
 typedef struct {
+    const char *resume; /* borrowed; NULL for a new run */
     char program[4096];
     char folder[64]; /* of the private sockets; "" when there is none */
     char endpoint[256];
@@ -61,7 +62,7 @@ static pid_t s_spawn(const cluster_t *self, const char *const *words)
 static pid_t s_spawn_server(const cluster_t *self, const args_t *args)
 {
     int n = 0;
-    const char **words = calloc(8 + 2 * (size_t)args->n_overrides, sizeof(char *));
+    const char **words = calloc(10 + 2 * (size_t)args->n_overrides, sizeof(char *));
     char **texts = calloc(1 + (size_t)args->n_overrides, sizeof(char *));
     if (!words || !texts)
         abort();
@@ -70,6 +71,10 @@ static pid_t s_spawn_server(const cluster_t *self, const args_t *args)
     if (self->folder[0]) {
         words[n++] = "--ipc";
         words[n++] = self->folder;
+    }
+    if (self->resume) {
+        words[n++] = "--resume";
+        words[n++] = self->resume;
     }
     for (int i = 0; i < args->n_overrides; i++) {
         const conf_override_t *override = &args->overrides[i];
@@ -233,6 +238,7 @@ static int s_supervise(cluster_t *self, err_t *err)
 int cmd_train(int argc, char **argv)
 {
     int n_workers = 1;
+    const char *resume = NULL;
     const args_option_t options[] = {
         {.name = "workers",
          .metavar = "N",
@@ -244,6 +250,11 @@ int cmd_train(int argc, char **argv)
         {.name = "data", .metavar = "DIR", .key = "data.path"},
         {.name = "output", .metavar = "DIR", .key = "output.path"},
         {.name = "steps", .metavar = "N", .key = "training.steps"},
+        {.name = "resume",
+         .metavar = "DIR",
+         .help = "Go on with the run in DIR, from its newest checkpoint, bit for bit; its "
+                 "config.yaml is the default CONFIG.",
+         .text = &resume},
     };
     const args_command_t command = {
         .name = "train",
@@ -261,14 +272,13 @@ int cmd_train(int argc, char **argv)
         return status;
     err_t err = {{0}};
     settings_t settings;
-    cluster_t cluster = {.n_workers = n_workers, .signals = signals_open(true)};
+    cluster_t cluster = {.resume = resume, .n_workers = n_workers, .signals = signals_open(true)};
     cluster.workers = calloc((size_t)n_workers, sizeof(pid_t));
     if (!cluster.workers)
         abort();
     settings_init(&settings);
     status = STATUS_USAGE;
-    if (settings_load(&settings, args.n_words ? args.words[0] : NULL, args.overrides,
-                      args.n_overrides, &err) != 0)
+    if (command_settings(&args, cluster.resume, &settings, &err) != 0)
         goto out;
     status = STATUS_FAILURE;
     log_set_level(settings.log.level);

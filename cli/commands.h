@@ -6,6 +6,7 @@
 
 #include "base/args.h"
 #include "base/err.h"
+#include "base/settings.h"
 
 /* Exit status of the program. */
 enum {
@@ -28,6 +29,11 @@ int cmd_worker(int argc, char **argv);
  * the command is over: --help was printed (*status = STATUS_OK), or the line was wrong and *status
  * is STATUS_USAGE with the reason on stderr. */
 bool command_begin(const args_command_t *command, int argc, char **argv, args_t *args, int *status);
+
+/* Fills *settings (initialised) from the command line of a command that trains: CONFIG if it was
+ * given, else, with resume (may be NULL), that run's config.yaml; then the overrides; with resume
+ * output.path is that folder. Returns 0 or -1. */
+int command_settings(const args_t *args, const char *resume, settings_t *settings, err_t *err);
 
 /* Prints "drover NAME: text" on stderr and returns `status`. */
 int command_fail(const args_command_t *command, const err_t *err, int status);

@@ -161,7 +161,7 @@ int evaluate_read_model(const char *path, model_t *model, float **params, err_t 
 {
     checkpoint_info_t info;
     char *in_folder = file_is_folder(path) ? file_join(path, "model.safetensors") : NULL;
-    int r = checkpoint_read(in_folder ? in_folder : path, &info, params, err);
+    int r = checkpoint_read(in_folder ? in_folder : path, &info, params, NULL, err);
     if (r == 0)
         *model = info.model;
     free(in_folder);

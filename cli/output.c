@@ -23,6 +23,7 @@ typedef struct {
 struct output {
     history_t cost;
     history_t accuracy;
+    history_t steps;
 };
 
 /* folder/name, its own folder made; owned by the caller. NULL with *err set. */
@@ -40,12 +41,9 @@ static char *s_place(const char *folder, const char *name, err_t *err)
     return path;
 }
 
-static int s_append(history_t *self, double value, err_t *err)
+static int s_append(history_t *self, const char *line, err_t *err)
 {
-    char line[34];
-    text_python_repr(value, line);
     size_t n = strlen(line);
-    line[n++] = '\n';
     for (size_t done = 0; done < n;) {
         ssize_t written = write(self->fd, line + done, n - done);
         if (written < 0 && errno != EINTR)
@@ -54,6 +52,14 @@ static int s_append(history_t *self, double value, err_t *err)
             done += (size_t)written;
     }
     return 0;
+}
+
+static int s_append_number(history_t *self, double value, err_t *err)
+{
+    char line[34];
+    text_python_repr(value, line);
+    (void)strcat(line, "\n");
+    return s_append(self, line, err);
 }
 
 /* Cuts the file behind its first n lines; *n_kept gets how many whole lines it then has. */
@@ -91,15 +97,21 @@ static int s_open(history_t *self, const char *folder, const char *name, int ste
     if (s_cut(self, steps_done, &n_kept, err) != 0)
         return -1;
     *n_missing = steps_done - n_kept;
-    for (int i = n_kept; i < steps_done; i++)
-        if (s_append(self, (double)NAN, err) != 0)
+    return 0;
+}
+
+/* Steps without a line are told by a number that is none. */
+static int s_fill(history_t *self, int n_missing, err_t *err)
+{
+    for (int i = 0; i < n_missing; i++)
+        if (s_append_number(self, (double)NAN, err) != 0)
             return -1;
     return 0;
 }
 
 output_t *output_open(const char *folder, int steps_done, int *n_missing, err_t *err)
 {
-    int missing[2] = {0};
+    int missing[3] = {0};
     output_t *self = calloc(1, sizeof(*self));
     if (!self) {
         err_set(err, "%s: out of memory", folder);
@@ -107,9 +119,13 @@ output_t *output_open(const char *folder, int steps_done, int *n_missing, err_t 
     }
     self->cost.fd = -1;
     self->accuracy.fd = -1;
+    self->steps.fd = -1;
     if (s_open(&self->cost, folder, OUTPUT_COST_HISTORY, steps_done, &missing[0], err) != 0 ||
         s_open(&self->accuracy, folder, OUTPUT_ACCURACY_HISTORY, steps_done, &missing[1], err) !=
-            0) {
+            0 ||
+        s_open(&self->steps, folder, OUTPUT_STEPS, steps_done, &missing[2], err) != 0 ||
+        s_fill(&self->cost, missing[0], err) != 0 ||
+        s_fill(&self->accuracy, missing[1], err) != 0) {
         output_close(&self);
         return NULL;
     }
@@ -118,11 +134,12 @@ output_t *output_open(const char *folder, int steps_done, int *n_missing, err_t 
     return self;
 }
 
-int output_step(output_t *self, double cost, double accuracy, err_t *err)
+int output_step(output_t *self, double cost, double accuracy, const char *metrics, err_t *err)
 {
-    if (s_append(&self->cost, cost, err) != 0)
+    if (s_append_number(&self->cost, cost, err) != 0 ||
+        s_append_number(&self->accuracy, accuracy, err) != 0)
         return -1;
-    return s_append(&self->accuracy, accuracy, err);
+    return s_append(&self->steps, metrics, err);
 }
 
 void output_close(output_t **self_p)
@@ -130,8 +147,8 @@ void output_close(output_t **self_p)
     output_t *self = *self_p;
     if (!self)
         return;
-    history_t *histories[] = {&self->cost, &self->accuracy};
-    for (int i = 0; i < 2; i++) {
+    history_t *histories[] = {&self->cost, &self->accuracy, &self->steps};
+    for (int i = 0; i < 3; i++) {
         if (histories[i]->fd >= 0)
             close(histories[i]->fd);
         free(histories[i]->path);

@@ -2,6 +2,7 @@
  *
  *   cost_history/part-00000      one number a step, as Python writes a float
  *   accuracy_history/part-00000  the same
+ *   metrics.jsonl                one JSON object a step
  *   metrics/part-00000           (precision, recall, F1) a class
  *   tests/part-00000             (prediction, label) of sampled test rows
  *   evaluation.json              what `drover evaluate --json` prints
@@ -19,20 +20,22 @@
 
 #define OUTPUT_COST_HISTORY     "cost_history/part-00000"
 #define OUTPUT_ACCURACY_HISTORY "accuracy_history/part-00000"
+#define OUTPUT_STEPS            "metrics.jsonl"
 #define OUTPUT_METRICS          "metrics/part-00000"
 #define OUTPUT_TESTS            "tests/part-00000"
 #define OUTPUT_EVALUATION       "evaluation.json"
 
-/* A run's two histories, open for appending. */
+/* A run's histories, open for appending. */
 typedef struct output output_t;
 
 /* Makes the folder and opens its histories. The lines of the first `steps_done` steps are kept and
- * those behind them, from before a resume, are cut off; a step that has no line gets 'nan', and
+ * those behind them, from before a resume, are cut off; a step without a line gets 'nan', and
  * *n_missing (may be NULL) says how many had none. 0 starts anew. Returns NULL with *err set. */
 output_t *output_open(const char *folder, int steps_done, int *n_missing, err_t *err);
 
-/* Appends the next step's line to both histories. Returns 0 or -1. */
-int output_step(output_t *self, double cost, double accuracy, err_t *err);
+/* Appends the next step's line to the histories; `metrics` is that of metrics.jsonl, with its
+ * newline. Returns 0 or -1. */
+int output_step(output_t *self, double cost, double accuracy, const char *metrics, err_t *err);
 
 /* Closes the histories. */
 void output_close(output_t **self_p);

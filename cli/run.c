@@ -30,13 +30,13 @@ struct run {
     dataset_t *test; /* NULL when there is none */
     model_t model;
     output_t *output;
-    FILE *metrics;
     progress_t *progress;
-    server_record_t *last;
-    double *costs; /* (steps) */
+    server_record_t *last; /* of the newest step, or what the checkpoint says of it; or NULL */
+    double *costs;         /* (steps) */
     double *accuracies;
-    double *step_ms;
+    double *step_ms; /* (steps); of this process's steps, n_timed */
     uint32_t n_done;
+    uint32_t n_timed;
     int64_t opened_ms;
 };
 
@@ -123,7 +123,93 @@ static char *s_folder(const settings_t *settings)
     return strdup(name);
 }
 
-run_t *run_new(const settings_t *settings, err_t *err)
+/* Why a checkpoint is not of this training; 0 when it is. */
+static int s_check_checkpoint(const run_t *self, const checkpoint_info_t *info,
+                              const checkpoint_state_t *state, err_t *err)
+{
+    const settings_t *settings = self->settings;
+    const bold_driver_t *driver = &state->optimizer.driver;
+    const char *what = NULL;
+    char seen[256], expected[256];
+    model_describe(&info->model, seen, sizeof(seen));
+    model_describe(&self->model, expected, sizeof(expected));
+    if (strcmp(seen, expected) != 0)
+        what = "another network";
+    else if (strcmp(info->digest, dataset_digest(self->train)) != 0)
+        what = "other training data";
+    else if (info->seed != settings->training.seed)
+        what = "another training.seed";
+    else if (state->fraction != settings->training.sample)
+        what = "another training.sample";
+    else if (state->block_rows != (uint32_t)settings->training.block_rows)
+        what = "another training.block_rows";
+    else if (driver->up != settings->training.bold_driver.up ||
+             driver->down != settings->training.bold_driver.down ||
+             driver->rollback != settings->training.bold_driver.rollback)
+        what = "another training.bold_driver";
+    else if (info->step > (uint32_t)settings->training.steps)
+        what = "more steps than training.steps";
+    if (what)
+        return err_set(err, "%s: its checkpoint is of %s than this run's", self->folder, what);
+    return 0;
+}
+
+/* The first n values of a history of the run that goes on; gaps where it has fewer. */
+static int s_read_history(const run_t *self, const char *name, uint32_t n, double *values,
+                          err_t *err)
+{
+    double *found = NULL;
+    char *path = file_join(self->folder, name);
+    int n_found = file_exists(path) ? output_read_history(path, &found, err) : 0;
+    for (uint32_t i = 0; i < n && n_found >= 0; i++)
+        values[i] = i < (uint32_t)n_found ? found[i] : (double)NAN;
+    free(found);
+    free(path);
+    return n_found < 0 ? -1 : 0;
+}
+
+static int s_resume(run_t *self, err_t *err)
+{
+    checkpoint_info_t info;
+    checkpoint_state_t state;
+    float *params = NULL;
+    int r = -1;
+    char *folder = file_join(self->folder, "checkpoint");
+    int found = checkpoint_read_newest(folder, &info, &params, &state, err);
+    free(folder);
+    if (found <= 0) {
+        if (found == 0)
+            log_info("run.resumed", "folder=%s step=0: there is no checkpoint yet", self->folder);
+        return found;
+    }
+    server_record_t *last = calloc(1, sizeof(*last));
+    if (!last)
+        abort();
+    self->last = last;
+    last->optimizer = state.optimizer;
+    if (s_check_checkpoint(self, &info, &state, err) != 0 ||
+        s_read_history(self, OUTPUT_COST_HISTORY, info.step, self->costs, err) != 0 ||
+        s_read_history(self, OUTPUT_ACCURACY_HISTORY, info.step, self->accuracies, err) != 0)
+        goto out;
+    last->step = info.step;
+    last->run = state.run;
+    last->incarnation = state.incarnation;
+    last->learning_rate = state.optimizer.driver.rate;
+    memcpy(last->kernel, info.kernel, sizeof(last->kernel));
+    frame_copy_of(&last->weights, params, model_params(&self->model) * sizeof(float));
+    self->n_done = info.step;
+    if (info.step > 0) {
+        last->cost = self->costs[info.step - 1];
+        last->accuracy = self->accuracies[info.step - 1];
+    }
+    log_info("run.resumed", "folder=%s step=%u", self->folder, info.step);
+    r = 0;
+out:
+    free(params);
+    return r;
+}
+
+run_t *run_new(const settings_t *settings, bool resume, err_t *err)
 {
     run_t *self = calloc(1, sizeof(*self));
     if (!self)
@@ -146,6 +232,8 @@ run_t *run_new(const settings_t *settings, err_t *err)
     self->step_ms = calloc(n, sizeof(double));
     if (!self->costs || !self->accuracies || !self->step_ms || !self->folder)
         abort();
+    if (resume && s_resume(self, err) != 0)
+        goto fail;
     return self;
 fail:
     run_destroy(&self);
@@ -160,8 +248,6 @@ void run_destroy(run_t **self_p)
         return;
     progress_destroy(&self->progress);
     output_close(&self->output);
-    if (self->metrics)
-        (void)fclose(self->metrics);
     server_record_destroy(&self->last);
     dataset_destroy(&self->train);
     dataset_destroy(&self->test);
@@ -175,14 +261,14 @@ void run_destroy(run_t **self_p)
 server_job_t run_job(const run_t *self, const char *bind)
 {
     const settings_t *settings = self->settings;
-    return (server_job_t){
+    server_job_t job = {
         .model = self->model,
         .sampler = {.seed = settings->training.seed,
                     .fraction = settings->training.sample,
                     .n_rows = (uint32_t)dataset_rows(self->train),
                     .block_rows = (uint32_t)settings->training.block_rows},
         .n_steps = (uint32_t)settings->training.steps,
-        .driver = bold_driver_new(
+        .optimizer.driver = bold_driver_new(
             settings->training.learning_rate, settings->training.bold_driver.up,
             settings->training.bold_driver.down, settings->training.bold_driver.rollback),
         .strict = settings->numerics.mode == SETTINGS_STRICT,
@@ -190,6 +276,15 @@ server_job_t run_job(const run_t *self, const char *bind)
         .bind = bind,
         .data = self->train,
     };
+    if (self->last) {
+        job.step = self->last->step;
+        job.weights = frame_data(&self->last->weights);
+        job.optimizer = optimizer_state_share(&self->last->optimizer);
+        job.run = self->last->run;
+        job.incarnation = self->last->incarnation;
+        memcpy(job.kernel, self->last->kernel, sizeof(job.kernel));
+    }
+    return job;
 }
 
 /* What an earlier run wrote would pass for this one's. */
@@ -212,6 +307,11 @@ static int s_remove_earlier(const char *folder, err_t *err)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (s_remove(folder, names[i], err) != 0)
             return -1;
+    return 0;
+}
+
+static int s_remove_checkpoints(const char *folder, err_t *err)
+{
     char *checkpoints = file_join(folder, "checkpoint");
     int r = 0;
     DIR *dir = opendir(checkpoints);
@@ -227,25 +327,21 @@ static int s_remove_earlier(const char *folder, err_t *err)
 
 int run_open(run_t *self, err_t *err)
 {
-    int r = -1;
     char *config = file_join(self->folder, "config.yaml");
-    char *metrics = file_join(self->folder, "metrics.jsonl");
-    if (file_make_folder(self->folder, err) != 0 ||
-        settings_write(self->settings, config, err) != 0 ||
-        s_remove_earlier(self->folder, err) != 0 ||
-        !(self->output = output_open(self->folder, 0, NULL, err)))
-        goto out;
-    self->metrics = fopen(metrics, "we");
-    if (!self->metrics) {
-        err_set_errno(err, "%s: cannot write", metrics);
-        goto out;
-    }
+    int n_missing = 0;
+    int r = -1;
+    if (file_make_folder(self->folder, err) == 0 &&
+        settings_write(self->settings, config, err) == 0 &&
+        s_remove_earlier(self->folder, err) == 0 &&
+        (self->last || s_remove_checkpoints(self->folder, err) == 0) &&
+        (self->output = output_open(self->folder, (int)self->n_done, &n_missing, err)))
+        r = 0;
+    if (n_missing > 0)
+        log_warn("run.gap", "folder=%s the histories lack %d of %u steps", self->folder, n_missing,
+                 self->n_done);
     self->progress = progress_new((uint32_t)self->settings->training.steps);
     self->opened_ms = clock_ms();
-    r = 0;
-out:
     free(config);
-    free(metrics);
     return r;
 }
 
@@ -265,8 +361,14 @@ static int s_checkpoint(const run_t *self, err_t *err)
 {
     checkpoint_info_t info = s_info(self);
     char *folder = file_join(self->folder, "checkpoint");
-    int r = checkpoint_write_numbered(folder, &info, frame_data(&self->last->weights),
-                                      &self->last->driver, err);
+    checkpoint_state_t state = {
+        .fraction = self->settings->training.sample,
+        .block_rows = (uint32_t)self->settings->training.block_rows,
+        .run = self->last->run,
+        .incarnation = self->last->incarnation,
+        .optimizer = self->last->optimizer, /* borrowed for the call */
+    };
+    int r = checkpoint_write_numbered(folder, &info, frame_data(&self->last->weights), &state, err);
     free(folder);
     return r;
 }
@@ -279,14 +381,12 @@ int run_step(run_t *self, server_record_t **record, err_t *err)
     const server_record_t *last = self->last;
     self->costs[self->n_done] = last->cost;
     self->accuracies[self->n_done] = last->accuracy;
-    self->step_ms[self->n_done] = last->step_ms;
+    self->step_ms[self->n_timed++] = last->step_ms;
     self->n_done++;
     char line[METRICS_LINE_SIZE];
     metrics_line(last, line);
-    if (output_step(self->output, last->cost, last->accuracy, err) != 0)
+    if (output_step(self->output, last->cost, last->accuracy, line, err) != 0)
         return -1;
-    if (fputs(line, self->metrics) == EOF || fflush(self->metrics) != 0)
-        return err_set_errno(err, "%s/metrics.jsonl: cannot write", self->folder);
     progress_step(self->progress, last);
     uint32_t every = (uint32_t)self->settings->checkpoint.every_steps;
     if (every > 0 && last->step % every == 0) {
@@ -305,12 +405,14 @@ static int s_compare(const void *a, const void *b)
 
 static double s_median_step_ms(const run_t *self)
 {
+    if (self->n_timed == 0)
+        return 0;
     double median = 0;
-    double *sorted = malloc(self->n_done * sizeof(double));
+    double *sorted = malloc(self->n_timed * sizeof(double));
     if (sorted) {
-        memcpy(sorted, self->step_ms, self->n_done * sizeof(double));
-        qsort(sorted, self->n_done, sizeof(double), s_compare);
-        median = (sorted[(self->n_done - 1) / 2] + sorted[self->n_done / 2]) / 2;
+        memcpy(sorted, self->step_ms, self->n_timed * sizeof(double));
+        qsort(sorted, self->n_timed, sizeof(double), s_compare);
+        median = (sorted[(self->n_timed - 1) / 2] + sorted[self->n_timed / 2]) / 2;
     }
     free(sorted);
     return median;

@@ -3,6 +3,8 @@
 #ifndef DROVER_CLI_RUN_H
 #define DROVER_CLI_RUN_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/settings.h"
 #include "parameter_server/server.h"
@@ -10,15 +12,16 @@
 typedef struct run run_t;
 
 /* Loads the data that the settings name and checks them against the network. settings is borrowed
- * for the run's life. NULL with *err. */
-run_t *run_new(const settings_t *settings, err_t *err);
+ * for the run's life. With `resume` the run goes on from the newest whole checkpoint in its output
+ * folder, which must be of the same training; a folder without any begins anew. NULL with *err. */
+run_t *run_new(const settings_t *settings, bool resume, err_t *err);
 void run_destroy(run_t **self_p);
 
-/* The job for server_new; `bind` is its endpoint. */
+/* The job for server_new, which takes over what it holds; `bind` is its endpoint. */
 server_job_t run_job(const run_t *self, const char *bind);
 
-/* Makes the output folder, takes away what an earlier run left in it, opens the histories, writes
- * config.yaml. Returns 0 or -1. */
+/* Makes the output folder, takes away what an earlier run left in it (with resume: what it left
+ * behind its checkpoint), opens the histories, writes config.yaml. Returns 0 or -1. */
 int run_open(run_t *self, err_t *err);
 
 /* A step is done: histories, metrics, checkpoint, progress. Takes the record. Returns 0, or -1 when

@@ -10,6 +10,7 @@
 
 int signals_open(bool children)
 {
+    signal(SIGPIPE, SIG_IGN); /* a reader of our output that leaves does not end a training */
     sigset_t set;
     struct sigaction now;
     sigemptyset(&set);

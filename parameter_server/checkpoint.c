@@ -4,13 +4,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
+#include "base/pool.h"
 #include "data/safetensors.h"
+#include "proto/wire.h"
 
 #define FORMAT_VERSION "1"
 #define N_KEPT         2
@@ -30,15 +35,39 @@ static void s_set_double(safetensors_t *file, const char *key, double value)
     safetensors_set_meta(file, key, text);
 }
 
-static void s_set_driver(safetensors_t *file, const bold_driver_t *driver)
+#define KEPT_WEIGHTS  "bold_driver.kept_weights"
+#define KEPT_GRADIENT "bold_driver.kept_gradient"
+
+static void s_set_state(safetensors_t *file, const checkpoint_state_t *state, size_t n_params)
 {
-    s_set_double(file, "bold_driver.up", driver->up);
-    s_set_double(file, "bold_driver.down", driver->down);
-    s_set_double(file, "bold_driver.rate", driver->rate);
-    s_set_double(file, "bold_driver.safe_rate", driver->safe_rate);
-    s_set_double(file, "bold_driver.cost", driver->cost);
-    s_set_u64(file, "bold_driver.has_cost", driver->has_cost);
-    s_set_u64(file, "bold_driver.rollback", driver->rollback);
+    const optimizer_state_t *optimizer = &state->optimizer;
+    s_set_double(file, "sample", state->fraction);
+    s_set_u64(file, "block_rows", state->block_rows);
+    s_set_u64(file, "run", state->run);
+    s_set_u64(file, "incarnation", state->incarnation);
+    s_set_double(file, "bold_driver.up", optimizer->driver.up);
+    s_set_double(file, "bold_driver.down", optimizer->driver.down);
+    s_set_double(file, "bold_driver.rate", optimizer->driver.rate);
+    s_set_double(file, "bold_driver.safe_rate", optimizer->driver.safe_rate);
+    s_set_double(file, "bold_driver.cost", optimizer->driver.cost);
+    s_set_u64(file, "bold_driver.has_cost", optimizer->driver.has_cost);
+    s_set_u64(file, "bold_driver.rollback", optimizer->driver.rollback);
+    s_set_u64(file, "bold_driver.kept_rows", optimizer->kept_rows);
+    if (optimizer->kept_weights) {
+        safetensors_add(file, KEPT_WEIGHTS, &n_params, 1, optimizer->kept_weights);
+        safetensors_add(file, KEPT_GRADIENT, &n_params, 1, optimizer->kept_gradient);
+    }
+}
+
+/* A file may be whole and its bytes not those that were written. */
+static uint64_t s_digest(const float *params, const checkpoint_state_t *state, size_t n_params)
+{
+    size_t bytes = n_params * sizeof(float);
+    uint64_t digest = wire_digest(params, bytes);
+    if (state && state->optimizer.kept_weights)
+        digest ^= wire_digest(state->optimizer.kept_weights, bytes) * 3 ^
+                  wire_digest(state->optimizer.kept_gradient, bytes) * 5;
+    return digest;
 }
 
 static void s_layer_names(uint32_t l, char weight[32], char bias[32])
@@ -48,9 +77,10 @@ static void s_layer_names(uint32_t l, char weight[32], char bias[32])
 }
 
 int checkpoint_write(const char *path, const checkpoint_info_t *info, const float *params,
-                     const bold_driver_t *driver, err_t *err)
+                     const checkpoint_state_t *state, err_t *err)
 {
     const model_t *model = &info->model;
+    size_t n_params = model_params(model);
     safetensors_t *file = safetensors_new();
     safetensors_set_meta(file, "format", "drover");
     safetensors_set_meta(file, "format_version", FORMAT_VERSION);
@@ -60,8 +90,9 @@ int checkpoint_write(const char *path, const checkpoint_info_t *info, const floa
     s_set_u64(file, "seed", info->seed);
     s_set_u64(file, "inputs", model->n_inputs);
     s_set_u64(file, "layers", model->n_layers);
-    if (driver)
-        s_set_driver(file, driver);
+    s_set_u64(file, "tensors_digest", s_digest(params, state, n_params));
+    if (state)
+        s_set_state(file, state, n_params);
     for (uint32_t l = 0; l < model->n_layers; l++) {
         char weight[32], bias[32], key[48];
         s_layer_names(l, weight, bias);
@@ -107,14 +138,14 @@ static void s_remove_old(const char *folder)
 }
 
 int checkpoint_write_numbered(const char *folder, const checkpoint_info_t *info,
-                              const float *params, const bold_driver_t *driver, err_t *err)
+                              const float *params, const checkpoint_state_t *state, err_t *err)
 {
     if (file_make_folder(folder, err) != 0)
         return -1;
     char name[48];
     (void)snprintf(name, sizeof(name), "step-%010u.safetensors", info->step);
     char *path = file_join(folder, name);
-    int r = checkpoint_write(path, info, params, driver, err);
+    int r = checkpoint_write(path, info, params, state, err);
     free(path);
     if (r == 0)
         s_remove_old(folder);
@@ -206,27 +237,138 @@ static int s_read_params(const safetensors_t *file, const char *path, const mode
     return 0;
 }
 
-int checkpoint_read(const char *path, checkpoint_info_t *info, float **params, err_t *err)
+static int s_get_double(const safetensors_t *file, const char *path, const char *key, double *value,
+                        err_t *err)
+{
+    const char *text = safetensors_meta(file, key);
+    char *end = NULL;
+    double number = text ? strtod(text, &end) : NAN;
+    if (!text || end == text || *end || !isfinite(number))
+        return err_set(err, "%s: metadata '%s' is '%.40s', expected a number", path, key,
+                       text ? text : "");
+    *value = number;
+    return 0;
+}
+
+/* One of the two kept vectors into a buffer of its own. */
+static int s_get_kept(const safetensors_t *file, const char *path, const char *name,
+                      size_t n_params, pool_t *pool, float **kept, err_t *err)
+{
+    size_t n_dims;
+    const size_t *shape;
+    const float *data = safetensors_tensor(file, name, &n_dims, &shape);
+    if (!data)
+        return 0;
+    if (n_dims != 1 || shape[0] != n_params)
+        return err_set(err, "%s: tensor '%s' of another shape, expected (%zu)", path, name,
+                       n_params);
+    *kept = pool_take(pool);
+    memcpy(*kept, data, n_params * sizeof(float));
+    return 0;
+}
+
+static int s_read_state(const safetensors_t *file, const char *path, size_t n_params,
+                        checkpoint_state_t *state, err_t *err)
+{
+    optimizer_state_t *optimizer = &state->optimizer;
+    bold_driver_t *driver = &optimizer->driver;
+    uint64_t block_rows, incarnation, has_cost, rollback;
+    memset(state, 0, sizeof(*state));
+    if (s_get_double(file, path, "sample", &state->fraction, err) != 0 ||
+        s_get_u64(file, path, "block_rows", UINT32_MAX, &block_rows, err) != 0 ||
+        s_get_u64(file, path, "run", UINT64_MAX, &state->run, err) != 0 ||
+        s_get_u64(file, path, "incarnation", UINT32_MAX, &incarnation, err) != 0 ||
+        s_get_double(file, path, "bold_driver.up", &driver->up, err) != 0 ||
+        s_get_double(file, path, "bold_driver.down", &driver->down, err) != 0 ||
+        s_get_double(file, path, "bold_driver.rate", &driver->rate, err) != 0 ||
+        s_get_double(file, path, "bold_driver.safe_rate", &driver->safe_rate, err) != 0 ||
+        s_get_double(file, path, "bold_driver.cost", &driver->cost, err) != 0 ||
+        s_get_u64(file, path, "bold_driver.has_cost", 1, &has_cost, err) != 0 ||
+        s_get_u64(file, path, "bold_driver.rollback", 1, &rollback, err) != 0 ||
+        s_get_u64(file, path, "bold_driver.kept_rows", UINT64_MAX, &optimizer->kept_rows, err) != 0)
+        return -1;
+    state->block_rows = (uint32_t)block_rows;
+    state->incarnation = (uint32_t)incarnation;
+    driver->has_cost = has_cost;
+    driver->rollback = rollback;
+    pool_t *pool = pool_new(n_params * sizeof(float));
+    int r = 0;
+    if (s_get_kept(file, path, KEPT_WEIGHTS, n_params, pool, &optimizer->kept_weights, err) != 0 ||
+        s_get_kept(file, path, KEPT_GRADIENT, n_params, pool, &optimizer->kept_gradient, err) != 0)
+        r = -1;
+    else if (!optimizer->kept_weights != !optimizer->kept_gradient ||
+             !optimizer->kept_weights != !(driver->rollback && driver->has_cost))
+        r = err_set(err, "%s: the bold driver's kept tensors do not fit its state", path);
+    pool_destroy(&pool); /* its buffers live on */
+    if (r != 0)
+        optimizer_state_clear(optimizer);
+    return r;
+}
+
+int checkpoint_read(const char *path, checkpoint_info_t *info, float **params,
+                    checkpoint_state_t *state, err_t *err)
 {
     int r = -1;
     float *values = NULL;
+    uint64_t digest = 0;
     safetensors_t *file = safetensors_read(path, err);
     if (!file)
         return -1;
-    if (s_read_info(file, path, info, err) != 0)
+    bool is_checkpoint = safetensors_meta(file, "run") != NULL;
+    bool has_digest = is_checkpoint || safetensors_meta(file, "tensors_digest") != NULL;
+    if (s_read_info(file, path, info, err) != 0 ||
+        (has_digest && s_get_u64(file, path, "tensors_digest", UINT64_MAX, &digest, err) != 0))
         goto out;
-    values = malloc(model_params(&info->model) * sizeof(float));
+    size_t n_params = model_params(&info->model);
+    values = malloc(n_params * sizeof(float));
     if (!values) {
         err_set(err, "%s: out of memory", path);
         goto out;
     }
+    checkpoint_state_t found = {0};
     if (s_read_params(file, path, &info->model, values, err) != 0)
         goto out;
-    *params = values;
-    values = NULL;
-    r = 0;
+    if (state && !is_checkpoint) {
+        err_set(err, "%s: a model, expected a checkpoint", path);
+        goto out;
+    }
+    if (is_checkpoint && s_read_state(file, path, n_params, &found, err) != 0)
+        goto out;
+    if (has_digest && s_digest(values, is_checkpoint ? &found : NULL, n_params) != digest)
+        err_set(err, "%s: damaged: the tensors are not those that were written", path);
+    else
+        r = 0;
+    if (r == 0 && state)
+        *state = found;
+    else
+        optimizer_state_clear(&found.optimizer);
+    if (r == 0) {
+        *params = values;
+        values = NULL;
+    }
 out:
     free(values);
     safetensors_destroy(&file);
+    return r;
+}
+
+int checkpoint_read_newest(const char *folder, checkpoint_info_t *info, float **params,
+                           checkpoint_state_t *state, err_t *err)
+{
+    struct dirent **entries;
+    int n = scandir(folder, &entries, s_is_ours, s_newest_first);
+    int r = 0;
+    for (int i = 0; i < n; i++) {
+        char *path = file_join(folder, entries[i]->d_name);
+        if (r <= 0) {
+            r = checkpoint_read(path, info, params, state, err) == 0 ? 1 : -1;
+            if (r < 0)
+                log_error("checkpoint.damaged", "%s", err->text);
+        }
+        free(path);
+        free(entries[i]);
+    }
+    if (n >= 0)
+        free(entries);
     return r;
 }

@@ -4,12 +4,11 @@
 #ifndef DROVER_PARAMETER_SERVER_CHECKPOINT_H
 #define DROVER_PARAMETER_SERVER_CHECKPOINT_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
-#include "math/bold_driver.h"
 #include "math/model.h"
+#include "math/optimizer.h"
 
 /* What a file of ours says besides the weights. All of it is a function of data, config, seed and
  * kernel, so that the same training writes the same bytes. */
@@ -21,18 +20,33 @@ typedef struct {
     char kernel[32];
 } checkpoint_info_t;
 
+/* What a checkpoint says besides a model: enough to go on bit for bit. */
+typedef struct {
+    double fraction; /* of the sample */
+    uint32_t block_rows;
+    uint64_t run;
+    uint32_t incarnation;
+    optimizer_state_t optimizer; /* owned by who holds the struct */
+} checkpoint_state_t;
+
 /* Writes params(P) as tensors layer<l>.weight (inputs, units) and layer<l>.bias (units),
- * atomically. With a driver, also the learning rate's state, so that training can go on from there.
- * Returns 0 or -1. */
+ * atomically. With a state it is a checkpoint, without one a model. Returns 0 or -1. */
 int checkpoint_write(const char *path, const checkpoint_info_t *info, const float *params,
-                     const bold_driver_t *driver, err_t *err);
+                     const checkpoint_state_t *state, err_t *err);
 
 /* Writes FOLDER/step-<step>.safetensors (making the folder) and removes all but the two newest. */
 int checkpoint_write_numbered(const char *folder, const checkpoint_info_t *info,
-                              const float *params, const bold_driver_t *driver, err_t *err);
+                              const float *params, const checkpoint_state_t *state, err_t *err);
 
-/* Reads a model: *params(P) is malloc'ed, the caller's. Returns 0, or -1 with *err saying what in
- * the file is not as expected. */
-int checkpoint_read(const char *path, checkpoint_info_t *info, float **params, err_t *err);
+/* Reads a model or a checkpoint: *params(P) is malloc'ed, the caller's. *state, unless NULL, is
+ * filled from a checkpoint, which the file must then be; the caller clears its optimizer. Returns
+ * 0, or -1 with *err saying what in the file is not as expected. */
+int checkpoint_read(const char *path, checkpoint_info_t *info, float **params,
+                    checkpoint_state_t *state, err_t *err);
+
+/* Reads the newest checkpoint of FOLDER that is whole; one that is damaged is logged and the one
+ * before it taken. Returns 1, 0 when there is none at all, -1 when none is whole. */
+int checkpoint_read_newest(const char *folder, checkpoint_info_t *info, float **params,
+                           checkpoint_state_t *state, err_t *err);
 
 #endif

@@ -78,6 +78,7 @@ void server_record_destroy(server_record_t **self_p)
     if (!self)
         return;
     frame_clear(&self->weights);
+    optimizer_state_clear(&self->optimizer);
     free(self);
 }
 
@@ -99,19 +100,23 @@ static int s_check_job(const server_job_t *job, err_t *err)
     return 0;
 }
 
-server_t *server_new(const server_job_t *job, err_t *err)
+server_t *server_new(server_job_t *job, err_t *err)
 {
     char planes[4][LINK_ENDPOINT_SIZE];
-    if (s_check_job(job, err) != 0 || link_planes(job->bind, planes, err) != 0)
-        return NULL;
     server_t *self = calloc(1, sizeof(*self));
     if (!self)
         abort();
     self->job = *job;
+    memset(&job->optimizer, 0, sizeof(job->optimizer));
+    if (s_check_job(job, err) != 0 || link_planes(job->bind, planes, err) != 0) {
+        server_destroy(&self);
+        return NULL;
+    }
     self->n_params = model_params(&job->model);
     self->n_blocks = sampler_blocks(&job->sampler);
-    self->incarnation = 1;
-    if (getrandom(&self->run, sizeof(self->run), 0) != sizeof(self->run))
+    self->run = job->run;
+    self->incarnation = job->incarnation + 1; /* partials of the last one do not count */
+    if (!self->run && getrandom(&self->run, sizeof(self->run), 0) != sizeof(self->run))
         self->run = (uint64_t)clock_us(); /* it only has to differ from other runs' */
     size_t gradient_bytes = self->n_params * sizeof(float);
     if (!(self->control = link_bind(LINK_CONTROL_SERVER, planes[0], 0, err)) ||
@@ -122,15 +127,20 @@ server_t *server_new(const server_job_t *job, err_t *err)
         return NULL;
     }
     membership_job_t admission = {.n_params = self->n_params, .strict = job->strict};
+    memcpy(admission.kernel, job->kernel, sizeof(admission.kernel));
     (void)snprintf(admission.digest, sizeof(admission.digest), "%s", dataset_digest(job->data));
     self->members = membership_new(&admission, LIVENESS_MS);
     self->aggregate = aggregate_new(job->sampler, self->n_params);
     self->round = round_new(self->n_blocks, s_node_cost(self->n_params, job->sampler.block_rows));
-    self->optimizer = optimizer_new(self->n_params, job->driver);
     self->weights_pool = pool_new(gradient_bytes);
+    self->optimizer = optimizer_new(self->n_params, &self->job.optimizer, self->weights_pool);
     self->frames_pool = pool_new(sizeof(frame_t));
     float *first = pool_take(self->weights_pool);
-    model_init_uniform(&job->model, job->sampler.seed, first);
+    if (job->weights)
+        memcpy(first, job->weights, gradient_bytes);
+    else
+        model_init_uniform(&job->model, job->sampler.seed, first);
+    self->step = job->step;
     frame_from_pool(&self->current, first, gradient_bytes);
     return self;
 }
@@ -151,6 +161,7 @@ void server_destroy(server_t **self_p)
     membership_destroy(&self->members);
     round_destroy(&self->round);
     optimizer_destroy(&self->optimizer);
+    optimizer_state_clear(&self->job.optimizer);
     if (self->weights_pool)
         pool_destroy(&self->weights_pool);
     if (self->frames_pool)
@@ -270,8 +281,10 @@ static void s_end_step(server_t *self, zsock_t *pipe)
         frame_from_pool(&self->current, next, self->n_params * sizeof(float));
     }
     memcpy(record->kernel, membership_kernel(self->members), sizeof(record->kernel));
-    record->driver = *optimizer_driver(self->optimizer);
-    record->learning_rate = record->driver.rate;
+    record->run = self->run;
+    record->incarnation = self->incarnation;
+    record->optimizer = optimizer_state_share(optimizer_state(self->optimizer));
+    record->learning_rate = record->optimizer.driver.rate;
     frame_share(&record->weights, &self->current);
     double now_ms = s_now_ms();
     record->step_ms = now_ms - self->started_ms;
@@ -291,7 +304,7 @@ static bool s_finished(const server_t *self)
  * number of workers. */
 static void s_advance(server_t *self)
 {
-    uint32_t needed = self->step == 0 ? self->job.min_workers : 1;
+    uint32_t needed = self->step == self->job.step ? self->job.min_workers : 1;
     uint32_t n_active = membership_active(self->members);
     if (self->running || s_finished(self))
         return;

@@ -12,8 +12,8 @@
 
 #include "base/err.h"
 #include "data/dataset.h"
-#include "math/bold_driver.h"
 #include "math/model.h"
+#include "math/optimizer.h"
 #include "math/sampler.h"
 #include "proto/frame.h"
 
@@ -21,11 +21,17 @@ typedef struct {
     model_t model;
     sampler_t sampler;
     uint32_t n_steps;
-    bold_driver_t driver;
-    bool strict;           /* one kernel for all workers */
-    uint32_t min_workers;  /* training starts when so many are there */
-    const char *bind;      /* borrowed, for server_new only */
-    const dataset_t *data; /* the training set; borrowed for the server's life */
+    optimizer_state_t optimizer; /* to begin with; server_new takes its buffers over */
+    bool strict;                 /* one kernel for all workers */
+    uint32_t min_workers;        /* training starts when so many are there */
+    const char *bind;            /* borrowed, for server_new only */
+    const dataset_t *data;       /* the training set; borrowed for the server's life */
+    /* Going on from a checkpoint; all zero for a new run. */
+    uint32_t step;        /* steps that are done */
+    const float *weights; /* (P) behind them; borrowed, for server_new only */
+    uint64_t run;         /* of the run that goes on, and its last incarnation */
+    uint32_t incarnation;
+    char kernel[32]; /* that produced the bits so far */
 } server_job_t;
 
 /* A step that is done. */
@@ -41,12 +47,14 @@ typedef struct {
     uint32_t duplicates; /* partials whose blocks were counted already */
     uint32_t refused;    /* partials that were not fit to count */
     double step_ms;
-    double broadcast_ms;  /* encoding and handing out the weights */
-    double compute_ms;    /* waiting for the workers */
-    double sum_ms;        /* checks, sums, update */
-    char kernel[32];      /* that produced the bits: "dense/SkylakeX" */
-    bold_driver_t driver; /* after the step */
-    frame_t weights;      /* (P) floats after the step; a reference of its own */
+    double broadcast_ms; /* encoding and handing out the weights */
+    double compute_ms;   /* waiting for the workers */
+    double sum_ms;       /* checks, sums, update */
+    char kernel[32];     /* that produced the bits: "dense/SkylakeX" */
+    uint64_t run;
+    uint32_t incarnation;
+    optimizer_state_t optimizer; /* after the step; the record's own references */
+    frame_t weights;             /* (P) floats after the step; the same */
 } server_record_t;
 
 void server_record_destroy(server_record_t **self_p);
@@ -59,8 +67,9 @@ typedef enum {
 
 typedef struct server server_t;
 
-/* Checks the job and binds the four planes. NULL with *err. */
-server_t *server_new(const server_job_t *job, err_t *err);
+/* Checks the job and binds the four planes. NULL with *err. job->optimizer is emptied in any case.
+ */
+server_t *server_new(server_job_t *job, err_t *err);
 
 /* Stops the actor if it runs. */
 void server_destroy(server_t **self_p);

@@ -11,6 +11,7 @@
 typedef struct slot {
     pool_t *pool; /* borrowed while the buffer is out */
     struct slot *next;
+    int n_owners; /* guarded by the pool's lock, as are the pool's fields */
 } slot_t;
 
 struct pool {
@@ -70,16 +71,35 @@ void *pool_take(pool_t *self)
             abort();
         slot->pool = self;
     }
+    slot->n_owners = 1;
     return (char *)slot + HEADER_BYTES;
+}
+
+static slot_t *s_slot(void *buffer)
+{
+    return (slot_t *)(void *)((char *)buffer - HEADER_BYTES);
+}
+
+void *pool_share(void *buffer)
+{
+    slot_t *slot = s_slot(buffer);
+    pthread_mutex_lock(&slot->pool->lock);
+    slot->n_owners++;
+    pthread_mutex_unlock(&slot->pool->lock);
+    return buffer;
 }
 
 void pool_give(void *buffer)
 {
     if (!buffer)
         return;
-    slot_t *slot = (slot_t *)(void *)((char *)buffer - HEADER_BYTES);
+    slot_t *slot = s_slot(buffer);
     pool_t *self = slot->pool;
     pthread_mutex_lock(&self->lock);
+    if (--slot->n_owners > 0) {
+        pthread_mutex_unlock(&self->lock);
+        return;
+    }
     assert(self->n_out > 0);
     self->n_out--;
     bool closed = self->closed;

@@ -18,6 +18,10 @@ void pool_destroy(pool_t **self_p);
 /* A buffer with undefined contents; aborts when out of memory. */
 void *pool_take(pool_t *self);
 
+/* One more owner: the buffer goes back once each has given it. Shared buffers are not written to.
+ */
+void *pool_share(void *buffer);
+
 /* Gives a buffer back to the pool that it came from; NULL is fine. */
 void pool_give(void *buffer);
 

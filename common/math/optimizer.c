@@ -8,26 +8,36 @@
 
 struct optimizer {
     size_t n_params;
-    bold_driver_t driver;
-    /* With rollback only: the last step that stands, to start from again. Owned. */
-    float *kept_weights;
-    float *kept_gradient;
-    uint64_t kept_rows;
+    optimizer_state_t state; /* owned */
+    pool_t *buffers;         /* borrowed */
 };
 
-optimizer_t *optimizer_new(size_t n_params, bold_driver_t driver)
+optimizer_state_t optimizer_state_share(const optimizer_state_t *state)
+{
+    optimizer_state_t copy = *state;
+    if (copy.kept_weights) {
+        pool_share(copy.kept_weights);
+        pool_share(copy.kept_gradient);
+    }
+    return copy;
+}
+
+void optimizer_state_clear(optimizer_state_t *state)
+{
+    pool_give(state->kept_weights);
+    pool_give(state->kept_gradient);
+    memset(state, 0, sizeof(*state));
+}
+
+optimizer_t *optimizer_new(size_t n_params, optimizer_state_t *state, pool_t *buffers)
 {
     optimizer_t *self = calloc(1, sizeof(*self));
     if (!self)
         abort();
     self->n_params = n_params;
-    self->driver = driver;
-    if (driver.rollback) {
-        self->kept_weights = malloc(n_params * sizeof(float));
-        self->kept_gradient = malloc(n_params * sizeof(float));
-        if (!self->kept_weights || !self->kept_gradient)
-            abort();
-    }
+    self->state = *state;
+    self->buffers = buffers;
+    memset(state, 0, sizeof(*state));
     return self;
 }
 
@@ -37,29 +47,38 @@ void optimizer_destroy(optimizer_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
-    free(self->kept_weights);
-    free(self->kept_gradient);
+    optimizer_state_clear(&self->state);
     free(self);
 }
 
-double optimizer_step(optimizer_t *self, const float *weights, const float *gradient, uint64_t rows,
-                      double mean_cost, float *next)
+static void s_keep(optimizer_t *self, float *weights, const float *gradient, uint64_t rows)
 {
-    if (bold_driver_next(&self->driver, mean_cost) == BOLD_DRIVER_UNDO) {
-        weights = self->kept_weights;
-        gradient = self->kept_gradient;
-        rows = self->kept_rows;
-    } else if (self->driver.rollback) {
-        memcpy(self->kept_weights, weights, self->n_params * sizeof(float));
-        memcpy(self->kept_gradient, gradient, self->n_params * sizeof(float));
-        self->kept_rows = rows;
-    }
-    float scale = (float)(self->driver.rate / (double)rows);
-    vec_descend(next, weights, gradient, scale, self->n_params);
-    return self->driver.rate;
+    optimizer_state_t *state = &self->state;
+    pool_share(weights);
+    pool_give(state->kept_weights);
+    pool_give(state->kept_gradient);
+    state->kept_weights = weights;
+    state->kept_gradient = pool_take(self->buffers); /* the old one may be shared: a new one */
+    memcpy(state->kept_gradient, gradient, self->n_params * sizeof(float));
+    state->kept_rows = rows;
 }
 
-const bold_driver_t *optimizer_driver(const optimizer_t *self)
+double optimizer_step(optimizer_t *self, float *weights, const float *gradient, uint64_t rows,
+                      double mean_cost, float *next)
 {
-    return &self->driver;
+    optimizer_state_t *state = &self->state;
+    if (bold_driver_next(&state->driver, mean_cost) == BOLD_DRIVER_UNDO) {
+        weights = state->kept_weights;
+        gradient = state->kept_gradient;
+        rows = state->kept_rows;
+    } else if (state->driver.rollback)
+        s_keep(self, weights, gradient, rows);
+    float scale = (float)(state->driver.rate / (double)rows);
+    vec_descend(next, weights, gradient, scale, self->n_params);
+    return state->driver.rate;
+}
+
+const optimizer_state_t *optimizer_state(const optimizer_t *self)
+{
+    return &self->state;
 }

@@ -211,7 +211,7 @@ void wire_encode(wire_buffer_t *buffer, const wire_t *message, const void *frame
     s_put_uint(p, message->run);
     s_put_uint(p, message->incarnation);
     s_put_uint(p, message->step);
-    s_put_uint(p, frame ? XXH3_64bits(frame, frame_size) : 0);
+    s_put_uint(p, frame ? wire_digest(frame, frame_size) : 0);
     msgpack_pack_array(p, s_types[message->type].n_fields);
     s_put_fields(p, message);
     *header = buffer->bytes.data;
@@ -462,12 +462,17 @@ wire_status_t wire_decode(wire_buffer_t *buffer, const void *header, size_t head
     return fields.bad || fields.left > 0 ? WIRE_BAD_FIELD : WIRE_OK;
 }
 
+uint64_t wire_digest(const void *bytes, size_t size)
+{
+    return XXH3_64bits(bytes, size);
+}
+
 wire_status_t wire_check_frame(const wire_t *message, const void *frame, size_t frame_size,
                                bool present)
 {
     if (present != wire_has_frame(message->type))
         return WIRE_BAD_FRAME;
-    if (present && XXH3_64bits(frame, frame_size) != message->frame_digest)
+    if (present && wire_digest(frame, frame_size) != message->frame_digest)
         return WIRE_BAD_FRAME;
     return WIRE_OK;
 }

@@ -179,6 +179,9 @@ void wire_encode(wire_buffer_t *buffer, const wire_t *message, const void *frame
 wire_status_t wire_decode(wire_buffer_t *buffer, const void *header, size_t header_size,
                           wire_t *message);
 
+/* XXH3-64 of bytes: what a header says of its frame. */
+uint64_t wire_digest(const void *bytes, size_t size);
+
 /* Is a frame there just when the type has one, and is it the bytes that were sent? */
 wire_status_t wire_check_frame(const wire_t *message, const void *frame, size_t frame_size,
                                bool present);

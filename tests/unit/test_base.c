@@ -118,6 +118,22 @@ static void test_pool_reuses_and_outlives(void **state)
     pool_give(NULL);
 }
 
+static void test_pool_shared_buffers_come_back_last(void **state)
+{
+    (void)state;
+    pool_t *pool = pool_new(8);
+    char *a = pool_take(pool);
+    assert_ptr_equal(pool_share(a), a);
+    pool_give(a);
+    char *b = pool_take(pool);
+    assert_ptr_not_equal(a, b); /* a still has an owner */
+    pool_give(a);
+    assert_ptr_equal(pool_take(pool), a);
+    pool_give(a);
+    pool_give(b);
+    pool_destroy(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +146,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_make_folder_makes_parents, s_make_folder,
                                         s_remove_folder),
         cmocka_unit_test(test_pool_reuses_and_outlives),
+        cmocka_unit_test(test_pool_shared_buffers_come_back_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

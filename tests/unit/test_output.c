@@ -55,10 +55,10 @@ static void test_histories_grow_step_by_step(void **state)
     char *folder = file_join(*state, "runs/new");
     output_t *output = output_open(folder, 0, NULL, &err);
     assert_non_null(output);
-    assert_int_equal(output_step(output, 1.8, 0.19, &err), 0);
+    assert_int_equal(output_step(output, 1.8, 0.19, "{}\n", &err), 0);
     s_expect(folder, OUTPUT_COST_HISTORY, "1.8\n"); /* before it is closed */
-    assert_int_equal(output_step(output, 1.0, 1, &err), 0);
-    assert_int_equal(output_step(output, 1e-5, 1.0 / 3, &err), 0);
+    assert_int_equal(output_step(output, 1.0, 1, "{}\n", &err), 0);
+    assert_int_equal(output_step(output, 1e-5, 1.0 / 3, "{}\n", &err), 0);
     s_expect(folder, OUTPUT_COST_HISTORY, "1.8\n1.0\n1e-05\n");
     s_expect(folder, OUTPUT_ACCURACY_HISTORY, "0.19\n1.0\n0.3333333333333333\n");
     output_close(&output);
@@ -73,11 +73,11 @@ static void test_resume_cuts_what_is_behind_the_checkpoint(void **state)
     int n_missing = -1;
     output_t *output = output_open(*state, 0, NULL, &err);
     for (int i = 0; i < 5; i++)
-        assert_int_equal(output_step(output, i, i, &err), 0);
+        assert_int_equal(output_step(output, i, i, "{}\n", &err), 0);
     output_close(&output);
     output = output_open(*state, 3, &n_missing, &err);
     assert_int_equal(n_missing, 0);
-    assert_int_equal(output_step(output, 9, 9, &err), 0);
+    assert_int_equal(output_step(output, 9, 9, "{}\n", &err), 0);
     output_close(&output);
     s_expect(*state, OUTPUT_COST_HISTORY, "0.0\n1.0\n2.0\n9.0\n");
     s_expect(*state, OUTPUT_ACCURACY_HISTORY, "0.0\n1.0\n2.0\n9.0\n");
@@ -127,7 +127,7 @@ static void test_a_full_disk_is_an_error(void **state)
     assert_int_equal(symlink("/dev/full", link), 0);
     output_t *output = output_open(*state, 0, NULL, &err);
     if (output) { /* a system may refuse to cut a device */
-        assert_int_equal(output_step(output, 1, 1, &err), -1);
+        assert_int_equal(output_step(output, 1, 1, "{}\n", &err), -1);
         assert_non_null(strstr(err.text, "part-00000: cannot write: No space left on device"));
     }
     output_close(&output);
