@@ -110,8 +110,7 @@ static model_t s_model(const settings_t *settings, size_t n_inputs)
     return model;
 }
 
-/* output.path, or a folder below runs/ named by the time. */
-static char *s_folder(const settings_t *settings)
+char *run_folder(const settings_t *settings)
 {
     if (settings->output.path[0])
         return strdup(settings->output.path);
@@ -226,7 +225,7 @@ run_t *run_new(const settings_t *settings, bool resume, err_t *err)
         (self->test && s_check(self, self->test, "test", err) != 0))
         goto fail;
     size_t n = (size_t)settings->training.steps;
-    self->folder = s_folder(settings);
+    self->folder = run_folder(settings);
     self->costs = calloc(n, sizeof(double));
     self->accuracies = calloc(n, sizeof(double));
     self->step_ms = calloc(n, sizeof(double));

@@ -1,0 +1,340 @@
+/* See supervisor.h. */
+#include "cli/supervisor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/signals.h"
+
+#define RELEASE_MS     500  /* for workers to end once the server has; they have nothing to lose */
+#define PAUSE_MS       50   /* before the first restart; doubles with each crash in a row ... */
+#define LONGEST_MS     5000 /* ... up to this */
+#define HEALTHY_MS     1000 /* one that lived so long begins a new row */
+#define MOST_IN_A_ROW  10
+#define SERVER         0 /* children[0]; the others are workers, local-1 and so on */
+#define MAX_SOCKET_DIR 64
+
+typedef struct {
+    pid_t pid;     /* 0 while it does not run */
+    int status;    /* as waitpid gave it */
+    bool over;     /* it has ended and is not started again */
+    int n_crashes; /* in a row */
+    int64_t started_ms;
+    int64_t due_ms; /* when to start it, while it neither runs nor is over */
+} child_t;
+
+typedef struct {
+    const supervisor_config_t *config;
+    char program[4096];
+    char folder[MAX_SOCKET_DIR]; /* of the private sockets; "" when there is none */
+    char endpoint[256];
+    child_t *children; /* owned */
+    int n_children;
+    bool released; /* a worker has ended with success: the server let it go, or the user */
+    int signals;
+    int stopped_by;
+} supervisor_t;
+
+/* Starts this program with other words. The child dies with this process. */
+static pid_t s_spawn(const supervisor_t *self, const char *const *words)
+{
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child != 0)
+        return child;
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C comes through the parent */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(STATUS_FAILURE);
+    execv(self->program, (char *const *)words);
+    (void)fprintf(stderr, "drover train: %s: cannot execute: %s\n", self->program, strerror(errno));
+    _exit(STATUS_FAILURE);
+}
+
+static pid_t s_spawn_server(const supervisor_t *self, bool resume)
+{
+    const args_t *args = self->config->args;
+    size_t n_texts = (size_t)args->n_overrides + 1;
+    const char **words = calloc(8 + 2 * n_texts, sizeof(char *));
+    char **texts = calloc(n_texts, sizeof(char *));
+    if (!words || !texts)
+        abort();
+    int n = 0;
+    words[n++] = "drover";
+    words[n++] = "server";
+    if (self->folder[0]) {
+        words[n++] = "--ipc";
+        words[n++] = self->folder;
+    }
+    if (resume) {
+        words[n++] = "--resume";
+        words[n++] = self->config->output;
+    }
+    for (int i = 0; i < args->n_overrides; i++) {
+        const conf_override_t *override = &args->overrides[i];
+        if (asprintf(&texts[i], "%s%s%s", override->key ? override->key : "",
+                     override->key ? "=" : "", override->text) < 0)
+            abort();
+        words[n++] = "--set";
+        words[n++] = texts[i];
+    }
+    if (!resume) {
+        words[n++] = "--output";
+        words[n++] = self->config->output;
+    }
+    words[n++] = "--";
+    if (args->n_words)
+        words[n++] = args->words[0];
+    pid_t pid = s_spawn(self, words);
+    for (size_t i = 0; i < n_texts; i++)
+        free(texts[i]);
+    free(texts);
+    free(words);
+    return pid;
+}
+
+static pid_t s_spawn_worker(const supervisor_t *self, int number)
+{
+    static const char *const levels[] = {
+        /* workers repeat much of what the server says */
+        [LOG_LEVEL_DEBUG] = "debug",
+        [LOG_LEVEL_INFO] = "warn",
+        [LOG_LEVEL_WARN] = "warn",
+        [LOG_LEVEL_ERROR] = "error",
+    };
+    char name[32], threads[16];
+    (void)snprintf(name, sizeof(name), "local-%d", number);
+    (void)snprintf(threads, sizeof(threads), "%d", self->config->settings->worker.threads);
+    const char *const words[] = {
+        "drover", "worker",      self->endpoint,
+        "--name", name,          "--threads",
+        threads,  "--log-level", levels[self->config->settings->log.level],
+        NULL,
+    };
+    return s_spawn(self, words);
+}
+
+/* Starts what is due. A run that has begun to write its folder is gone on with. */
+static int s_start_due(supervisor_t *self, err_t *err)
+{
+    int64_t now_ms = clock_ms();
+    for (int i = 0; i < self->n_children; i++) {
+        child_t *child = &self->children[i];
+        if (child->pid > 0 || child->over || now_ms < child->due_ms)
+            continue;
+        bool again = child->started_ms > 0;
+        if (i == SERVER) {
+            char *config = file_join(self->config->output, "config.yaml");
+            child->pid =
+                s_spawn_server(self, self->config->resume || (again && file_exists(config)));
+            free(config);
+        } else
+            child->pid = s_spawn_worker(self, i);
+        if (child->pid < 0) {
+            child->pid = 0;
+            return err_set_errno(err, "cannot start a process");
+        }
+        child->started_ms = now_ms;
+        if (again)
+            log_warn(i == SERVER ? "server.restarted" : "worker.restarted", "name=local-%d pid=%d",
+                     i, (int)child->pid);
+    }
+    return 0;
+}
+
+/* One that a signal ended is due again after a pause, unless it crashes all the time. */
+static void s_on_end(supervisor_t *self, int number, int status)
+{
+    child_t *child = &self->children[number];
+    int64_t now_ms = clock_ms();
+    const child_t *server = &self->children[SERVER];
+    child->pid = 0;
+    child->status = status;
+    child->over = true;
+    if (number != SERVER)
+        self->released |= WIFEXITED(status) && WEXITSTATUS(status) == STATUS_OK;
+    if (self->stopped_by || (number != SERVER && server->over))
+        return;
+    if (!WIFSIGNALED(status)) {
+        if (number != SERVER && WEXITSTATUS(status) != STATUS_OK)
+            log_warn("worker.failed", "name=local-%d status=%d", number, WEXITSTATUS(status));
+        return;
+    }
+    child->n_crashes = now_ms - child->started_ms >= HEALTHY_MS ? 1 : child->n_crashes + 1;
+    child->over = child->n_crashes > MOST_IN_A_ROW;
+    int64_t pause_ms = (int64_t)PAUSE_MS << (child->n_crashes - 1);
+    child->due_ms = now_ms + (pause_ms < LONGEST_MS ? pause_ms : LONGEST_MS);
+    log_warn(number == SERVER ? "server.died" : "worker.died", "name=local-%d signal=%d %s", number,
+             WTERMSIG(status), child->over ? "again and again: given up" : "");
+}
+
+static void s_reap(supervisor_t *self)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        for (int i = 0; i < self->n_children; i++)
+            if (self->children[i].pid == pid)
+                s_on_end(self, i, status);
+}
+
+static void s_kill(const supervisor_t *self, int number, int signal)
+{
+    if (self->children[number].pid > 0)
+        kill(self->children[number].pid, signal);
+}
+
+static void s_kill_all(const supervisor_t *self, int signal)
+{
+    for (int i = 0; i < self->n_children; i++)
+        s_kill(self, i, signal);
+}
+
+/* Stops the training: the server writes its checkpoint and releases the workers. */
+static void s_stop(supervisor_t *self, int signal)
+{
+    self->stopped_by = signal;
+    for (int i = 0; i < self->n_children; i++)
+        self->children[i].over |= self->children[i].pid == 0; /* what waits to be started again */
+    s_kill(self, SERVER, SIGTERM);
+}
+
+/* Waits for a signal, at most until_ms (-1: without end), and does what it asks for. */
+static void s_wait(supervisor_t *self, int64_t until_ms)
+{
+    struct pollfd item = {self->signals, POLLIN, 0};
+    int64_t left_ms = until_ms < 0 ? -1 : until_ms - clock_ms();
+    (void)poll(&item, 1, until_ms < 0 ? -1 : left_ms < 0 ? 0 : (int)left_ms);
+    int signal;
+    while ((signal = signals_take(self->signals)) != 0) {
+        if (signal == SIGCHLD)
+            continue;
+        if (self->stopped_by)
+            s_kill_all(self, SIGKILL); /* asked twice */
+        else
+            s_stop(self, signal);
+    }
+    s_reap(self);
+}
+
+/* The next restart; -1 when none is due. */
+static int64_t s_next_due_ms(const supervisor_t *self)
+{
+    int64_t next = -1;
+    for (int i = 0; i < self->n_children; i++) {
+        const child_t *child = &self->children[i];
+        if (child->pid == 0 && !child->over && (next < 0 || child->due_ms < next))
+            next = child->due_ms;
+    }
+    return next;
+}
+
+static int s_workers_left(const supervisor_t *self, bool running_only)
+{
+    int n = 0;
+    for (int i = SERVER + 1; i < self->n_children; i++)
+        n += running_only ? self->children[i].pid > 0 : !self->children[i].over;
+    return n;
+}
+
+/* Until the server is over, and then the workers. */
+static int s_supervise(supervisor_t *self, err_t *err)
+{
+    const child_t *server = &self->children[SERVER];
+    while (!server->over) {
+        if (s_start_due(self, err) != 0)
+            return STATUS_FAILURE;
+        s_wait(self, s_next_due_ms(self));
+        if (s_workers_left(self, false) > 0 || self->released || !self->folder[0] || server->over ||
+            self->stopped_by)
+            continue;
+        /* nobody else can reach private sockets */
+        err_set(err, "all %d local workers have failed before the training was done",
+                self->n_children - 1);
+        s_stop(self, SIGTERM);
+    }
+    bool ended_well = WIFEXITED(server->status) && WEXITSTATUS(server->status) != STATUS_FAILURE;
+    int64_t until_ms = clock_ms() + RELEASE_MS;
+    while (ended_well && s_workers_left(self, true) > 0 && clock_ms() < until_ms)
+        s_wait(self, until_ms);
+    if (err->text[0])
+        return STATUS_FAILURE;
+    if (!WIFEXITED(server->status)) {
+        if (!self->stopped_by)
+            err_set(err, "the server was killed by signal %d", WTERMSIG(server->status));
+        return self->stopped_by ? signals_status(self->stopped_by) : STATUS_FAILURE;
+    }
+    int status = WEXITSTATUS(server->status);
+    return self->stopped_by && status != STATUS_FAILURE ? signals_status(self->stopped_by) : status;
+}
+
+static int s_open(supervisor_t *self, err_t *err)
+{
+    const char *bind = self->config->settings->server.bind;
+    ssize_t n = readlink("/proc/self/exe", self->program, sizeof(self->program) - 1);
+    if (n < 0)
+        return err_set_errno(err, "/proc/self/exe: cannot read");
+    if (strcmp(bind, "auto") != 0) {
+        (void)snprintf(self->endpoint, sizeof(self->endpoint), "%s", bind);
+        return 0;
+    }
+    (void)snprintf(self->folder, sizeof(self->folder), "/tmp/drover-XXXXXX");
+    if (!mkdtemp(self->folder)) {
+        self->folder[0] = '\0';
+        return err_set_errno(err, "/tmp: cannot make a folder for the sockets");
+    }
+    (void)snprintf(self->endpoint, sizeof(self->endpoint), "ipc://%s/control", self->folder);
+    return 0;
+}
+
+static void s_remove_folder(const supervisor_t *self)
+{
+    static const char *const names[] = {"control", "control.data", "control.weights",
+                                        "control.gradients"};
+    char path[MAX_SOCKET_DIR + 32];
+    if (!self->folder[0])
+        return;
+    for (int i = 0; i < 4; i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", self->folder, names[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(self->folder);
+}
+
+int supervisor_run(const supervisor_config_t *config, err_t *err)
+{
+    supervisor_t self = {
+        .config = config,
+        .n_children = config->n_workers + 1,
+        .signals = signals_open(true),
+    };
+    self.children = calloc((size_t)self.n_children, sizeof(child_t));
+    if (!self.children)
+        abort();
+    int status = STATUS_FAILURE;
+    if (s_open(&self, err) == 0)
+        status = s_supervise(&self, err);
+    s_kill_all(&self, SIGKILL);
+    while (waitpid(-1, NULL, 0) > 0)
+        ;
+    s_remove_folder(&self);
+    free(self.children);
+    close(self.signals);
+    return status;
+}

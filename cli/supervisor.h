@@ -1,0 +1,28 @@
+/* A server and local workers as child processes: started, restarted when they crash, ended
+ * together.
+ *
+ * Children die with this process, even when it is killed with -9 (PR_SET_PDEATHSIG). One that a
+ * signal ended is started again, with growing pauses and not without end; the server then goes on
+ * from its newest checkpoint, and its workers find it again by themselves. One that ended by itself
+ * has said why and is not started again.
+ */
+#ifndef DROVER_CLI_SUPERVISOR_H
+#define DROVER_CLI_SUPERVISOR_H
+
+#include "base/args.h"
+#include "base/err.h"
+#include "base/settings.h"
+
+typedef struct {
+    const args_t *args;         /* CONFIG and overrides, handed to the server word for word */
+    const settings_t *settings; /* what they come to */
+    const char *output;         /* the run's folder */
+    bool resume;                /* go on with the run in it */
+    int n_workers;
+} supervisor_config_t;
+
+/* Runs the whole cluster to its end. Returns the exit status; with a failure of this process itself
+ * also *err. */
+int supervisor_run(const supervisor_config_t *config, err_t *err);
+
+#endif
