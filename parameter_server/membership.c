@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define MAX_BAD_PARTIALS 3
+#define SILENT_MS        250
 #define SPEED_WEIGHT     0.3 /* of the newest measurement */
 
 typedef struct {
@@ -231,6 +232,11 @@ void membership_remove(membership_t *self, uint32_t id)
             self->job.kernel[0] = '\0';
         return;
     }
+}
+
+bool membership_silent(const member_t *member, int64_t now_ms)
+{
+    return now_ms - member->last_seen_ms > SILENT_MS;
 }
 
 uint32_t membership_expired(const membership_t *self, int64_t now_ms)

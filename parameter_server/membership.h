@@ -77,6 +77,9 @@ bool membership_bad_partial(membership_t *self, member_t *member);
 
 void membership_remove(membership_t *self, uint32_t id);
 
+/* Has it missed so many heartbeats that it is better not planned with? */
+bool membership_silent(const member_t *member, int64_t now_ms);
+
 /* The id of a member that is silent for too long; 0 when there is none. */
 uint32_t membership_expired(const membership_t *self, int64_t now_ms);
 

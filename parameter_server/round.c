@@ -242,23 +242,35 @@ static bool s_is_owed(const round_t *self, uint32_t block)
     return false;
 }
 
-/* Who takes blocks that nobody is on time with: the idle; when there are none and nobody is on time
- * with anything either, everybody: a message may have been lost, so that the late are asked again.
- */
-static uint32_t s_takers(const round_t *self, const round_worker_t *workers, uint32_t n_workers,
-                         bool orphans, round_worker_t *takers)
+/* Is there a block in [first, end) that nobody was asked for, or nobody who is still there? */
+static bool s_has_orphan(const round_t *self, uint32_t first, uint32_t end)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < n_workers; i++)
+    for (uint32_t block = first; block < end; block++)
+        if (!s_is_owed(self, block))
+            return true;
+    return false;
+}
+
+/* Gives blocks that nobody is on time with to the idle. When there are none, late blocks wait for
+ * those who will be idle soon; orphans do not, nor does anything when nobody is on time: a message
+ * may have been lost, and everybody is asked again. */
+static void s_issue_uncovered(round_t *self, const reduce_t *tree, const round_worker_t *workers,
+                              uint32_t n_workers, round_worker_t *idle, double now_ms)
+{
+    uint32_t n_idle = 0;
+    bool on_time = false;
+    for (uint32_t i = 0; i < n_workers; i++) {
         if (!s_owes(self, workers[i].worker, true))
-            takers[n++] = workers[i];
-    if (n > 0)
-        return n;
-    for (uint32_t i = 0; i < n_workers; i++)
-        if (!orphans && s_owes(self, workers[i].worker, false))
-            return 0; /* it will be idle soon */
-    memcpy(takers, workers, n_workers * sizeof(*workers));
-    return n_workers;
+            idle[n_idle++] = workers[i];
+        on_time |= s_owes(self, workers[i].worker, false);
+    }
+    uint32_t first, end;
+    for (uint32_t from = 0; s_uncovered(self, tree, from, &first, &end); from = end) {
+        if (n_idle > 0)
+            s_issue_range(self, idle, n_idle, first, end, false, now_ms);
+        else if (!on_time || s_has_orphan(self, first, end))
+            s_issue_range(self, workers, n_workers, first, end, false, now_ms);
+    }
 }
 
 void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *workers,
@@ -271,14 +283,11 @@ void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *worke
     uint32_t first, end;
     if (n_workers == 0 || !s_uncovered(self, tree, 0, &first, &end))
         return;
-    round_worker_t *takers = malloc(n_workers * sizeof(*takers));
-    if (!takers)
+    round_worker_t *idle = malloc(n_workers * sizeof(*idle));
+    if (!idle)
         abort();
-    bool orphans = !s_is_owed(self, first);
-    uint32_t n_takers = s_takers(self, workers, n_workers, orphans, takers);
-    for (uint32_t from = 0; n_takers > 0 && s_uncovered(self, tree, from, &first, &end); from = end)
-        s_issue_range(self, takers, n_takers, first, end, false, now_ms);
-    free(takers);
+    s_issue_uncovered(self, tree, workers, n_workers, idle, now_ms);
+    free(idle);
 }
 
 bool round_take_closed(round_t *self, round_closed_t *closed)

@@ -17,11 +17,11 @@
 #include "parameter_server/round.h"
 #include "proto/link.h"
 
-#define HEARTBEAT_MS  100
-#define LIVENESS_MS   3000
-#define REPEAT_MS     50   /* a heartbeat may have crossed the weights that it does not know */
-#define SAY_MS        5000 /* between two log lines on the same wait */
-#define MAX_FETCH_HDR 65536
+#define HEARTBEAT_MS 100
+#define LIVENESS_MS  3000
+#define REPEAT_MS    50   /* a heartbeat may have crossed the weights that it does not know */
+#define SAY_MS       5000 /* between two log lines on the same wait */
+#define PROBE_MS     100  /* between two looks at the silent */
 
 /* What one more node costs, in blocks: a gradient through the socket and the sum at about 2 GB/s,
  * against some 0.2 us for the multiply-adds of a row and 1000 parameters. Only balance depends on
@@ -63,7 +63,8 @@ struct server {
     double broadcast_ms;
     uint32_t n_duplicates;
     uint32_t n_refused;
-    int64_t say_ms; /* when to speak of a wait again */
+    int64_t say_ms;   /* when to speak of a wait again */
+    int64_t probe_ms; /* when to look at the silent again */
 };
 
 static double s_now_ms(void)
@@ -218,9 +219,11 @@ static void s_ask(server_t *self, const member_t *member, const wire_range_t *ra
 
 /* Steps */
 
+/* The workers to plan with: those that are heard; when there are none, all. */
 static const round_worker_t *s_active(server_t *self, uint32_t *n)
 {
     uint32_t n_members;
+    int64_t now_ms = clock_ms();
     member_t *members = membership_list(self->members, &n_members);
     if (n_members > self->workers_room) {
         self->workers_room = n_members * 2;
@@ -229,11 +232,13 @@ static const round_worker_t *s_active(server_t *self, uint32_t *n)
             abort();
     }
     *n = 0;
-    for (uint32_t i = 0; i < n_members; i++)
-        if (members[i].state == MEMBER_ACTIVE)
-            self->workers[(*n)++] =
-                (round_worker_t){members[i].id, membership_speed(self->members, &members[i]),
-                                 members[i].blocks_per_ms > 0};
+    for (int silent_too = 0; silent_too < 2 && *n == 0; silent_too++)
+        for (uint32_t i = 0; i < n_members; i++)
+            if (members[i].state == MEMBER_ACTIVE &&
+                (silent_too || !membership_silent(&members[i], now_ms)))
+                self->workers[(*n)++] =
+                    (round_worker_t){members[i].id, membership_speed(self->members, &members[i]),
+                                     members[i].blocks_per_ms > 0};
     return self->workers;
 }
 
@@ -465,9 +470,32 @@ static void s_on_control(server_t *self, const wire_peer_t *peer, wire_status_t 
     }
 }
 
+/* A silent member may be busy, stopped, or gone. Where its connection is closed a message to it
+ * cannot be routed, and it will never come back by that name: no need to wait for it to expire. */
+static void s_probe(server_t *self)
+{
+    int64_t now_ms = clock_ms();
+    if (now_ms < self->probe_ms)
+        return;
+    self->probe_ms = now_ms + PROBE_MS;
+    uint32_t n;
+    const member_t *members = membership_list(self->members, &n);
+    for (uint32_t i = n; i-- > 0;) {
+        if (!membership_silent(&members[i], now_ms))
+            continue;
+        self->out.heartbeat.newest_step = self->step;
+        if (link_send(self->control, &members[i].peer, s_message(self, WIRE_HEARTBEAT), NULL))
+            continue;
+        log_warn("worker.lost", "name=%s host=%s its connection is closed", members[i].name,
+                 members[i].host);
+        s_lose(self, members[i].id);
+    }
+}
+
 static void s_expire(server_t *self)
 {
     uint32_t id;
+    s_probe(self);
     while ((id = membership_expired(self->members, clock_ms())) != 0) {
         const member_t *member = membership_by_id(self->members, id);
         log_warn("worker.lost", "name=%s host=%s silent_ms=%d", member->name, member->host,
@@ -530,6 +558,10 @@ static void s_on_partial(server_t *self, frame_t *frame, wire_status_t status)
         self->n_refused++;
         log_warn("partial.refused", "%s",
                  status != WIRE_OK ? wire_status_text(status) : "not a PARTIAL");
+        return;
+    }
+    if (self->in.run == self->run && self->in.incarnation < self->incarnation) {
+        self->n_duplicates++; /* asked for by a server that has died since */
         return;
     }
     if (self->in.run != self->run || self->in.incarnation != self->incarnation) {
