@@ -151,9 +151,10 @@ static bool s_act(worker_t *self)
             log_debug("control.dropped", "type=%s", wire_type_name(action.message->type));
         break;
     case SESSION_SET_UP:
-        if (s_set_up(self) != 0)
+        if (s_set_up(self) != 0) {
+            link_send(self->control, NULL, session_bye(self->session), NULL);
             s_fail(self);
-        else
+        } else
             session_ready(self->session, clock_ms());
         break;
     case SESSION_FETCH:

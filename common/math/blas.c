@@ -71,7 +71,8 @@ static int s_symbol(void *library, const char *name, void *function, err_t *err)
     return 0;
 }
 
-/* The name as OpenBLAS spells it, whatever its case: it is compared between machines. */
+/* The name as OpenBLAS spells it, whatever its case: it is compared between machines. NULL for a
+ * name that is not known here. */
 static const char *s_spelled(const char *core)
 {
     static const char *const *const lists[] = {s_avx512_cores, s_avx2_cores, s_avx_cores,
@@ -80,19 +81,23 @@ static const char *s_spelled(const char *core)
         for (const char *const *name = lists[i]; *name; name++)
             if (strcasecmp(*name, core) == 0)
                 return *name;
-    return core;
+    return NULL;
 }
 
 static const char *s_wanted_core(void)
 {
     const char *users = getenv("OPENBLAS_CORETYPE");
-    return users && *users ? s_spelled(users) : blas_best_core(blas_cpu());
+    if (!users || !*users)
+        return blas_best_core(blas_cpu());
+    const char *spelled = s_spelled(users);
+    return spelled ? spelled : users;
 }
 
 const char *blas_default_core(err_t *err)
 {
     const char *wanted = s_wanted_core();
-    if (wanted && !s_blas.core)
+    /* OpenBLAS takes another core type for a name that it does not know: which one, it must say */
+    if (wanted && s_spelled(wanted) && !s_blas.core)
         return wanted;
     return blas_open(NULL, err) == 0 ? s_blas.core : NULL;
 }

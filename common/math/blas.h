@@ -28,7 +28,8 @@ const char *blas_best_core(blas_cpu_t cpu);
 bool blas_can_run(blas_cpu_t cpu, const char *core);
 
 /* The core type that blas_open(NULL) gives: known without opening the library unless the choice is
- * OpenBLAS's own. NULL with *err when it cannot be opened. */
+ * OpenBLAS's own, as it also is for a name that is not one of its core types. NULL with *err when
+ * it cannot be opened. */
 const char *blas_default_core(err_t *err);
 
 /* Opens OpenBLAS with the core type `core`, or, when NULL, with the user's OPENBLAS_CORETYPE, or,
