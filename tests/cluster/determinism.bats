@@ -155,6 +155,22 @@ killed() {
 @test "workers killed in the middle (digits)" { killed digits; }
 @test "workers killed in the middle (MNIST)" { killed mnist; }
 
+# The server too: started again, it goes on from its newest checkpoint.
+server_killed() {
+    name=$1
+    data_of "$name"
+    start_background train "$DROVER" train --data "$data" --workers 2 --output out "${long[@]}"
+    wait_for 60 steps_done out 25
+    kill -KILL "$(pgrep -g "${background[train]}" -f 'drover server')"
+    wait_exit 60 train
+    expect_status 0
+    grep -qE ' run\.resumed folder=out step=[2-9]0$' train.log
+    same_as long out
+}
+
+@test "the server is killed in the middle (digits)" { server_killed digits; }
+@test "the server is killed in the middle (MNIST)" { server_killed mnist; }
+
 csv() {
     name=$1
     data_of "$name"

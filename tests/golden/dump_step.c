@@ -1,10 +1,9 @@
 /* dump_step IMAGES LABELS SEED FRACTION BLOCK_ROWS STEP PARAMS OUT: one step of 784-64-10 by the
  * code that workers run, for another implementation to check.
  *
- * Computes the root partial of STEP at the weights in the file PARAMS (raw floats), or, when that
- * is
- * "-", at the initial weights of SEED. OUT gets: the weights (P floats), the gradient sum (P
- * floats), the cost (a double), correct and rows (uint64 each), and the sampled rows (uint32 each).
+ * Computes the root partial of STEP at the weights in the file PARAMS (raw floats) or, when that
+ * is "-", at the initial weights of SEED. OUT gets: the weights and the gradient sum (P floats
+ * each), the cost (a double), correct and rows (uint64 each), the sampled rows (uint32 each).
  */
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,0 +1,147 @@
+# Ctrl-C, kill and the like: what is left behind, of files and of processes.
+load ../helpers
+load cluster
+
+# More steps than any machine does while the test looks on.
+settings=(--set training.block_rows=240 --set training.steps=1000000 --set checkpoint.every_steps=7)
+
+setup_file() { make_data 1500; }
+
+test_setup() { data=$BATS_FILE_TMPDIR/digits; }
+
+# socket_folder NAME: where the run in the background has its sockets.
+socket_folder() {
+    sed -n 's/.* server\.bound endpoint=ipc:\/\/\(.*\)\/control$/\1/p' "$work/$1.log"
+}
+
+# all_gone NAME: no process and no socket folder of the run is left.
+all_gone() {
+    wait_for 10 group_gone "$1"
+    [ -n "$folder" ]
+    [ ! -e "$folder" ]
+}
+
+# histories_agree: as many lines in each file, and the checkpoint is of the last of them.
+histories_agree() {
+    local n
+    n=$(wc -l <out/metrics.jsonl)
+    [ "$n" -ge "$1" ]
+    cmp <(metric out cost) out/cost_history/part-00000
+    cmp <(metric out accuracy) out/accuracy_history/part-00000
+    [ "$(tail -n 1 out/metrics.jsonl | sed -E 's/^\{"step": ([0-9]+),.*/\1/')" = "$n" ]
+    [ "$(find out/checkpoint -name '*.safetensors' | sort | tail -n 1)" = \
+        "$(printf 'out/checkpoint/step-%010d.safetensors' "$n")" ]
+    "$DROVER" evaluate "$(printf 'out/checkpoint/step-%010d.safetensors' "$n")" "$data"
+    [ ! -e out/model.safetensors ] # it is the finished run's
+    [ -z "$(find out -name '*.partial*')" ]
+}
+
+# interrupted SIGNAL STATUS: the run ends in order.
+interrupted() {
+    start_background train "$DROVER" train --data "$data" --workers 3 --output out "${settings[@]}"
+    wait_for 30 steps_done out 10
+    folder=$(socket_folder train)
+    signal train "$1"
+    wait_exit 20 train
+    expect_status "$2"
+    all_gone train
+    histories_agree 10
+    grep -q '^interrupted after step [0-9]*; its checkpoint is in out/checkpoint$' train.log
+}
+
+@test "Ctrl-C in the middle of drover train" { interrupted INT 130; }
+@test "SIGTERM in the middle of drover train" { interrupted TERM 143; }
+
+@test "Ctrl-C of a terminal, which the whole group gets" {
+    start_background train "$DROVER" train --data "$data" --workers 3 --output out "${settings[@]}"
+    wait_for 30 steps_done out 10
+    folder=$(socket_folder train)
+    kill -INT -- "-${background[train]}"
+    wait_exit 20 train
+    expect_status 130
+    all_gone train
+    histories_agree 10
+}
+
+@test "Ctrl-C before any worker has come" {
+    start_server server --data "$data" --output out "${settings[@]}" --bind "ipc://$work/control"
+    wait_for_line 10 server ' server\.waiting for=workers there=0 needed=1 '
+    signal server INT
+    wait_exit 10 server
+    expect_status 130
+    grep -q '^interrupted before the first step was done$' server.log
+    [ ! -s out/metrics.jsonl ] && [ ! -e out/model.safetensors ] && [ ! -e out/checkpoint ]
+}
+
+@test "Ctrl-C at once, wherever that is" {
+    local delay
+    for delay in 0 0.01 0.03 0.06; do
+        rm -rf out
+        start_background train "$DROVER" train --data "$data" --workers 2 --output out "${settings[@]}"
+        wait_for 10 grep -qx drover "/proc/$pid/comm" # before, the shell has the signal ignored
+        sleep "$delay" # not to wait for anything: to hit another place
+        signal train INT
+        wait_exit 20 train
+        # before the signal is held: killed by it; behind that: ended in order
+        [ "$status" -eq 130 ]
+        wait_for 10 group_gone train
+        folder=$(socket_folder train)
+        [ -z "$folder" ] || [ ! -e "$folder" ]
+    done
+}
+
+@test "a killed drover train takes its server and its workers along" {
+    start_background train "$DROVER" train --data "$data" --workers 2 --output out "${settings[@]}"
+    wait_for 30 steps_done out 10
+    folder=$(socket_folder train)
+    signal train KILL
+    wait_for 10 group_gone train
+    rm -rf "$folder" # nobody was left to do it
+}
+
+@test "a killed server is started again, and Ctrl-C then ends the run as ever" {
+    start_background train "$DROVER" train --data "$data" --workers 2 --output out "${settings[@]}"
+    wait_for 30 steps_done out 10
+    folder=$(socket_folder train)
+    kill -KILL "$(pgrep -g "${background[train]}" -f 'drover server')"
+    wait_for_line 20 train ' run\.resumed folder=out step=[1-9]'
+    wait_for 30 steps_done out 20
+    signal train INT
+    wait_exit 20 train
+    expect_status 130
+    all_gone train
+    histories_agree 20
+}
+
+@test "a worker is told to leave, and the run goes on" {
+    start_server server --data "$data" --output out "${settings[@]}" --bind "ipc://$work/control" \
+        --set server.min_workers=2
+    start_worker one
+    start_worker two
+    wait_for 30 steps_done out 5
+    signal one TERM
+    wait_exit 10 one
+    expect_status 0
+    wait_for_line 10 server ' worker\.left name=one workers=1'
+    local n
+    n=$(wc -l <out/metrics.jsonl)
+    wait_for 10 steps_done out $((n + 5))
+    signal two INT
+    wait_exit 10 two
+    expect_status 130
+    signal server INT
+    wait_exit 10 server
+    expect_status 130
+    histories_agree 10
+}
+
+@test "a server that is gone leaves its workers waiting, and they say so" {
+    start_server server --data "$data" --output out "${settings[@]}" --bind "ipc://$work/control"
+    start_worker one
+    wait_for 30 steps_done out 5
+    signal server KILL
+    wait_for_line 20 one ' worker\.waiting for=server endpoint=ipc:'
+    signal one TERM
+    wait_exit 10 one
+    expect_status 0
+}
