@@ -1,0 +1,141 @@
+/* Partials of canonical nodes: the bits of the definition, however the tree is cut. */
+#include "unit.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "math/blas.h"
+#include "tiny.h"
+#include "workers/gradient.h"
+
+typedef struct {
+    model_t model;
+    sampler_t sampler;
+    dataset_t *data;
+    pool_t *pool;
+    gradient_t *gradient;
+    float *params;
+    size_t n_params;
+    _Atomic uint64_t epoch;
+} fixture_t;
+
+static void s_open(fixture_t *self, uint32_t n_rows)
+{
+    memset(self, 0, sizeof(*self));
+    self->model = tiny_model();
+    self->sampler = tiny_sampler(n_rows);
+    self->data = tiny_data(n_rows);
+    self->n_params = model_params(&self->model);
+    self->pool = pool_new(self->n_params * sizeof(float));
+    self->gradient = gradient_new(&self->model, &self->sampler, self->pool);
+    self->params = malloc(self->n_params * sizeof(float));
+    model_init_uniform(&self->model, 1, self->params);
+}
+
+static void s_close(fixture_t *self)
+{
+    gradient_destroy(&self->gradient);
+    gradient_destroy(&self->gradient);
+    pool_destroy(&self->pool);
+    dataset_destroy(&self->data);
+    free(self->params);
+}
+
+static partial_t s_compute(fixture_t *self, uint32_t step, node_t node)
+{
+    partial_t partial = {.gradient = NULL};
+    assert_true(gradient_node(self->gradient, self->params, dataset_images(self->data),
+                              dataset_labels(self->data), step, node, &self->epoch, 0, &partial));
+    return partial;
+}
+
+static void s_assert_same(const fixture_t *self, const partial_t *seen, const partial_t *expected)
+{
+    assert_memory_equal(seen->gradient, expected->gradient, self->n_params * sizeof(float));
+    assert_memory_equal(&seen->cost, &expected->cost, sizeof(double));
+    assert_int_equal(seen->correct, expected->correct);
+    assert_int_equal(seen->rows, expected->rows);
+}
+
+static void test_every_node_is_the_sum_by_definition(void **state)
+{
+    (void)state;
+    static const uint32_t rows[] = {1, 7, 8, 9, 40, 64, 65, 130, 8 * 23};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        fixture_t self;
+        s_open(&self, rows[i]);
+        uint32_t n_blocks = sampler_blocks(&self.sampler);
+        for (uint32_t step = 1; step <= 2; step++) {
+            for (uint32_t level = 0; level <= node_root_level(n_blocks); level++) {
+                for (node_t node = {level, 0}; node_valid(node, n_blocks); node.index++) {
+                    partial_t seen = s_compute(&self, step, node);
+                    partial_t expected =
+                        tiny_sum(&self.sampler, dataset_images(self.data),
+                                 dataset_labels(self.data), self.params, step, node);
+                    s_assert_same(&self, &seen, &expected);
+                    partial_release(&seen);
+                    partial_release(&expected);
+                }
+            }
+        }
+        s_close(&self);
+    }
+}
+
+static void test_any_cut_gives_the_bits_of_the_whole(void **state)
+{
+    (void)state;
+    srand(4);
+    fixture_t self;
+    s_open(&self, 8 * 21 - 3);
+    uint32_t n_blocks = sampler_blocks(&self.sampler);
+    partial_t whole = s_compute(&self, 3, (node_t){node_root_level(n_blocks), 0});
+    for (int round = 0; round < 30; round++) {
+        reduce_t *tree = reduce_new(n_blocks, self.n_params);
+        while (!reduce_root(tree)) {
+            node_t node = {(uint32_t)rand() % node_root_level(n_blocks), 0};
+            node.index = (uint32_t)rand() % n_blocks >> node.level;
+            partial_t piece = s_compute(&self, 3, node);
+            reduce_insert(tree, node, &piece);
+        }
+        s_assert_same(&self, reduce_root(tree), &whole);
+        reduce_destroy(&tree);
+    }
+    partial_release(&whole);
+    s_close(&self);
+}
+
+static void test_gives_up_when_the_epoch_changes(void **state)
+{
+    (void)state;
+    fixture_t self;
+    s_open(&self, 100);
+    partial_t partial = {.gradient = NULL};
+    self.epoch = 5;
+    assert_false(gradient_node(self.gradient, self.params, dataset_images(self.data),
+                               dataset_labels(self.data), 1, (node_t){2, 0}, &self.epoch, 4,
+                               &partial));
+    assert_null(partial.gradient);
+    assert_true(gradient_node(self.gradient, self.params, dataset_images(self.data),
+                              dataset_labels(self.data), 1, (node_t){2, 0}, &self.epoch, 5,
+                              &partial));
+    partial_release(&partial);
+    s_close(&self);
+}
+
+int main(void)
+{
+    err_t err;
+    if (blas_open(NULL, &err) != 0) {
+        fprintf(stderr, "%s\n", err.text);
+        return 1;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_node_is_the_sum_by_definition),
+        cmocka_unit_test(test_any_cut_gives_the_bits_of_the_whole),
+        cmocka_unit_test(test_gives_up_when_the_epoch_changes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
