@@ -76,7 +76,7 @@ step-0000000100.safetensors" ]
     local images=$DROVER_DATA/t10k-images-idx3-ubyte
     [ -e "$images" ] || images=$images.gz
     run -0 "$DROVER" predict "$out" "$images" --index 0
-    [[ $output == "$images[0]: 7  (0: 0."* ]] # the first test image is a clear seven
+    [[ $output == "${images}[0]: 7  (0: 0."* ]] # the first test image is a clear seven
     run -0 "$DROVER" predict "$out/model.safetensors" "$images"
     [ "${#lines[@]}" -eq 10000 ]
 }
