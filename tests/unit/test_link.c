@@ -1,0 +1,375 @@
+/* Endpoints of the planes, and messages from socket to socket: whole, aligned, or refused. */
+#include "unit.h"
+
+#include <czmq.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/link.h"
+#include "scratch.h"
+#include "wire_samples.h"
+
+enum {
+    DEADLINE_MS = 20000
+};
+
+static void test_planes_of_an_endpoint(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bind;
+        const char *planes[4]; /* or, when the first is NULL, the error's text */
+    } cases[] = {
+        {"tcp://127.0.0.1:5570",
+         {"tcp://127.0.0.1:5570", "tcp://127.0.0.1:5571", "tcp://127.0.0.1:5572",
+          "tcp://127.0.0.1:5573"}},
+        {"tcp://*:65532", {"tcp://*:65532", "tcp://*:65533", "tcp://*:65534", "tcp://*:65535"}},
+        {"tcp://[::1]:1", {"tcp://[::1]:1", "tcp://[::1]:2", "tcp://[::1]:3", "tcp://[::1]:4"}},
+        {"tcp://127.0.0.1:*",
+         {"tcp://127.0.0.1:*", "tcp://127.0.0.1:*", "tcp://127.0.0.1:*", "tcp://127.0.0.1:*"}},
+        {"ipc:///tmp/x",
+         {"ipc:///tmp/x", "ipc:///tmp/x.data", "ipc:///tmp/x.weights", "ipc:///tmp/x.gradients"}},
+        {"inproc://a:b",
+         {"inproc://a:b", "inproc://a:b.data", "inproc://a:b.weights", "inproc://a:b.gradients"}},
+        {"127.0.0.1:5570",
+         {NULL, "server.bind: '127.0.0.1:5570' is no endpoint, expected tcp://HOST:PORT or "
+                "ipc://PATH"}},
+        {"tcp://127.0.0.1",
+         {NULL, "server.bind: 'tcp://127.0.0.1' is no endpoint, expected tcp://HOST:PORT or "
+                "ipc://PATH"}},
+        {"udp://127.0.0.1:5570",
+         {NULL, "server.bind: 'udp://127.0.0.1:5570' is no endpoint, expected tcp://HOST:PORT or "
+                "ipc://PATH"}},
+        {"", {NULL, "server.bind: '' is no endpoint, expected tcp://HOST:PORT or ipc://PATH"}},
+        {"tcp://h:0", {NULL, "server.bind: 'tcp://h:0' has port '0', expected 1 to 65532 or *"}},
+        {"tcp://h:65533",
+         {NULL, "server.bind: 'tcp://h:65533' has port '65533', expected 1 to 65532 or *"}},
+        {"tcp://h:99999999999999999999",
+         {NULL, "server.bind: 'tcp://h:99999999999999999999' has port '99999999999999999999', "
+                "expected 1 to 65532 or *"}},
+        {"tcp://h:-1", {NULL, "server.bind: 'tcp://h:-1' has port '-1', expected 1 to 65532 or *"}},
+        {"tcp://h:", {NULL, "server.bind: 'tcp://h:' has port '', expected 1 to 65532 or *"}},
+        {"tcp://h:5x", {NULL, "server.bind: 'tcp://h:5x' has port '5x', expected 1 to 65532 or *"}},
+        {"tcp://h:http",
+         {NULL, "server.bind: 'tcp://h:http' has port 'http', expected 1 to 65532 or *"}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char planes[4][LINK_ENDPOINT_SIZE];
+        err_t err = {{0}};
+        int r = link_planes(cases[i].bind, planes, &err);
+        if (!cases[i].planes[0]) {
+            assert_int_equal(r, -1);
+            assert_string_equal(err.text, cases[i].planes[1]);
+            continue;
+        }
+        assert_int_equal(r, 0);
+        for (int p = 0; p < 4; p++)
+            assert_string_equal(planes[p], cases[i].planes[p]);
+    }
+    char longest[400] = "ipc://";
+    memset(longest + 6, 'a', 300);
+    char planes[4][LINK_ENDPOINT_SIZE];
+    err_t err = {{0}};
+    assert_int_equal(link_planes(longest, planes, &err), -1);
+    scratch_assert_contains(err.text, "longer than 240 characters");
+    longest[240] = '\0';
+    assert_int_equal(link_planes(longest, planes, &err), 0);
+    assert_int_equal(strlen(planes[3]), 240 + strlen(".gradients"));
+}
+
+static void test_names_of_planes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *control, *plane, *name; /* at the server */
+        const char *reached, *found;        /* at the worker */
+    } cases[] = {
+        {"tcp://0.0.0.0:5570", "tcp://0.0.0.0:5571", ":5571", "tcp://10.0.0.7:5570",
+         "tcp://10.0.0.7:5571"},
+        {"tcp://[::]:40000", "tcp://[::]:41111", ":41111", "tcp://[fe80::1]:40000",
+         "tcp://[fe80::1]:41111"},
+        {"ipc:///run/s", "ipc:///run/s.data", ".data", "ipc:///run/s", "ipc:///run/s.data"},
+        {"inproc://s", "inproc://s.weights", ".weights", "inproc://s", "inproc://s.weights"},
+    };
+    err_t err = {{0}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char name[WIRE_PLANE_SIZE], endpoint[LINK_ENDPOINT_SIZE];
+        link_plane_name(cases[i].control, cases[i].plane, name);
+        assert_string_equal(name, cases[i].name);
+        assert_int_equal(link_plane_endpoint(cases[i].reached, name, endpoint, &err), 0);
+        assert_string_equal(endpoint, cases[i].found);
+    }
+    static const struct {
+        const char *control, *name, *text;
+    } bad[] = {
+        {"tcp://h:1", ".data", "tcp://h:1: the server names a plane '.data', expected ':port'"},
+        {"tcp://h:1", "", "tcp://h:1: the server names a plane '', expected ':port'"},
+        {"tcp://h:1", "tcp://evil:1",
+         "tcp://h:1: the server names a plane 'tcp://evil:1', expected ':port'"},
+        {"ipc:///x", ":5571", "ipc:///x: the server names a plane ':5571', expected '.suffix'"},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        char endpoint[LINK_ENDPOINT_SIZE];
+        assert_int_equal(link_plane_endpoint(bad[i].control, bad[i].name, endpoint, &err), -1);
+        assert_string_equal(err.text, bad[i].text);
+    }
+    char longest[LINK_ENDPOINT_SIZE], endpoint[LINK_ENDPOINT_SIZE];
+    memset(longest, 'a', sizeof(longest));
+    memcpy(longest, "ipc://", 6);
+    longest[sizeof(longest) - 3] = '\0';
+    assert_int_equal(link_plane_endpoint(longest, ".data", endpoint, &err), -1);
+}
+
+static void test_an_endpoint_in_use(void **state)
+{
+    (void)state;
+    err_t err = {{0}};
+    link_t *first = link_bind(LINK_CONTROL_SERVER, "tcp://127.0.0.1:*", 0, &err);
+    assert_non_null(first);
+    const char *endpoint = link_endpoint(first);
+    scratch_assert_contains(endpoint, "tcp://127.0.0.1:");
+    assert_null(strchr(endpoint, '*'));
+    assert_null(link_bind(LINK_GRADIENTS_SERVER, endpoint, 0, &err));
+    char expected[512];
+    (void)snprintf(expected, sizeof(expected),
+                   "server.bind: %s: cannot bind the gradients plane: Address already in use",
+                   endpoint);
+    assert_string_equal(err.text, expected);
+    assert_null(link_bind(LINK_DATA_SERVER, "tcp://no.such.host.invalid:1", 0, &err));
+    scratch_assert_contains(err.text, "tcp://no.such.host.invalid:1: cannot bind the data plane: ");
+    assert_null(link_bind(LINK_DATA_SERVER, "ipc:///no/such/folder/x", 0, &err));
+    scratch_assert_contains(err.text, "ipc:///no/such/folder/x: cannot bind the data plane: ");
+    assert_null(link_connect(LINK_CONTROL_WORKER, "10.0.0.1:5570", 0, &err));
+    scratch_assert_contains(err.text, "10.0.0.1:5570: cannot connect the control plane: ");
+    link_destroy(&first);
+    link_destroy(&first);
+}
+
+/* Two ends of a plane and what the last message brought. */
+typedef struct {
+    link_t *server;
+    link_t *worker;
+    wire_peer_t peer;
+    wire_t message;
+    frame_t frame;
+    wire_status_t status;
+} pair_t;
+
+static void s_open(pair_t *pair, link_role_t server, link_role_t worker, const char *endpoint)
+{
+    err_t err = {{0}};
+    memset(pair, 0, sizeof(*pair));
+    pair->server = link_bind(server, endpoint, 1 << 20, &err);
+    assert_non_null(pair->server);
+    pair->worker = link_connect(worker, link_endpoint(pair->server), 1 << 20, &err);
+    assert_non_null(pair->worker);
+}
+
+static void s_close(pair_t *pair)
+{
+    link_destroy(&pair->server);
+    link_destroy(&pair->worker);
+    frame_clear(&pair->frame);
+    wire_clear(&pair->message);
+}
+
+/* Waits for a message. */
+static void s_receive(pair_t *pair, link_t *link)
+{
+    frame_clear(&pair->frame);
+    zmq_pollitem_t item = {link_socket(link), 0, ZMQ_POLLIN, 0};
+    while (!link_receive(link, &pair->peer, &pair->message, &pair->frame, &pair->status))
+        assert_int_equal(zmq_poll(&item, 1, DEADLINE_MS), 1);
+}
+
+static bool s_send_sample(link_t *link, const wire_peer_t *peer, wire_type_t type,
+                          const void *bytes, size_t size)
+{
+    wire_t message = wire_sample(type);
+    frame_t frame = {.present = false};
+    if (bytes)
+        frame_copy_of(&frame, bytes, size);
+    bool sent = link_send(link, peer, &message, &frame);
+    assert_false(frame.present);
+    return sent;
+}
+
+static void test_messages_pass(void **state)
+{
+    char ipc[128];
+    (void)snprintf(ipc, sizeof(ipc), "ipc://%s/s", (const char *)*state);
+    const char *endpoints[] = {"inproc://test-link", ipc, "tcp://127.0.0.1:*"};
+    for (int i = 0; i < 3; i++) {
+        pair_t pair;
+        s_open(&pair, LINK_CONTROL_SERVER, LINK_CONTROL_WORKER, endpoints[i]);
+        for (wire_type_t type = WIRE_HELLO; type <= WIRE_ROWS; type++) {
+            const char *bytes = wire_has_frame(type) ? WIRE_SAMPLES_FRAME : NULL;
+            size_t size = bytes ? strlen(bytes) : 0;
+            assert_true(s_send_sample(pair.worker, NULL, type, bytes, size));
+            s_receive(&pair, pair.server);
+            assert_int_equal(pair.status, WIRE_OK);
+            assert_int_equal(pair.message.type, type);
+            assert_int_equal(pair.message.step, 1000);
+            assert_int_equal(pair.frame.present, bytes != NULL);
+            assert_int_equal(frame_size(&pair.frame), size);
+            if (bytes)
+                assert_memory_equal(frame_data(&pair.frame), bytes, size);
+            /* and back to who sent it */
+            assert_true(s_send_sample(pair.server, &pair.peer, type, bytes, size));
+            s_receive(&pair, pair.worker);
+            assert_int_equal(pair.status, WIRE_OK);
+            assert_int_equal(pair.message.type, type);
+            assert_int_equal(frame_size(&pair.frame), size);
+        }
+        wire_peer_t stranger = {5, {0, 9, 9, 9, 9}};
+        assert_false(s_send_sample(pair.server, &stranger, WIRE_END, NULL, 0));
+        assert_false(s_send_sample(pair.server, &stranger, WIRE_STEP, "x", 1));
+        assert_true(s_send_sample(pair.server, &pair.peer, WIRE_END, NULL, 0));
+        s_receive(&pair, pair.worker);
+        assert_int_equal(pair.message.type, WIRE_END);
+        frame_clear(&pair.frame);
+        assert_false(link_receive(pair.worker, &pair.peer, &pair.message, &pair.frame,
+                                  &pair.status)); /* and nothing else */
+        s_close(&pair);
+    }
+}
+
+static void test_gradients_pass_and_are_aligned(void **state)
+{
+    (void)state;
+    /* small messages lie in libzmq's receive buffer, one behind the other at any address */
+    pair_t pair;
+    s_open(&pair, LINK_GRADIENTS_SERVER, LINK_GRADIENTS_WORKER, "tcp://127.0.0.1:*");
+    for (size_t n = 1; n <= 60; n++) {
+        float values[60];
+        for (size_t i = 0; i < n; i++)
+            values[i] = (float)(i + n) / 3;
+        wire_t message = wire_sample(WIRE_PARTIAL);
+        message.partial.rows = (uint64_t)1 << n; /* headers of many lengths */
+        for (int copy = 0; copy < 3; copy++) {
+            frame_t frame = {.present = false};
+            frame_copy_of(&frame, values, n * sizeof(float));
+            assert_true(link_send(pair.worker, NULL, &message, &frame));
+        }
+        for (int copy = 0; copy < 3; copy++) {
+            s_receive(&pair, pair.server);
+            assert_int_equal(pair.status, WIRE_OK);
+            assert_int_equal(pair.message.partial.rows, (uint64_t)1 << n);
+            assert_int_equal((uintptr_t)frame_data(&pair.frame) % sizeof(float), 0);
+            assert_int_equal(frame_size(&pair.frame), n * sizeof(float));
+            assert_memory_equal(frame_data(&pair.frame), values, n * sizeof(float));
+        }
+    }
+    s_close(&pair);
+}
+
+/* One message of these parts. */
+static void s_send_raw(void *socket, const char *const *parts, const size_t *sizes, int n_parts)
+{
+    for (int i = 0; i < n_parts; i++)
+        assert_int_equal(zmq_send(socket, parts[i], sizes[i], i + 1 < n_parts ? ZMQ_SNDMORE : 0),
+                         sizes[i]);
+}
+
+static void s_flood(pair_t *pair, void *socket, bool router)
+{
+    wire_t good = wire_sample(WIRE_PARTIAL);
+    wire_buffer_t *buffer = wire_buffer_new();
+    const void *header;
+    size_t size;
+    wire_encode(buffer, &good, WIRE_SAMPLES_FRAME, strlen(WIRE_SAMPLES_FRAME), &header, &size);
+    const char *big = calloc(1, 100000);
+    static const char bye[] = "\x98\xa6"
+                              "drover\x01\x06\x07\x01\x05\x00\x90";
+    const struct {
+        const char *parts[5];
+        size_t sizes[5];
+        int n;
+        wire_status_t status;
+    } cases[] = {
+        {{""}, {0}, 1, WIRE_BAD_BYTES},
+        {{"", ""}, {0, 0}, 2, WIRE_BAD_BYTES},
+        {{"garbage"}, {7}, 1, WIRE_BAD_BYTES},
+        {{"\x01"}, {1}, 1, WIRE_BAD_MAGIC},
+        {{big}, {100000}, 1, WIRE_BAD_BYTES},
+        {{header}, {size}, 1, WIRE_BAD_FRAME},             /* the frame is missing */
+        {{header, "other"}, {size, 5}, 2, WIRE_BAD_FRAME}, /* another one */
+        {{header, ""}, {size, 0}, 2, WIRE_BAD_FRAME},
+        {{bye}, {sizeof(bye) - 1}, 1, WIRE_OK},
+        {{bye, "x"}, {sizeof(bye) - 1, 1}, 2, WIRE_BAD_FRAME}, /* one too many */
+        {{header, WIRE_SAMPLES_FRAME, "x"},
+         {size, strlen(WIRE_SAMPLES_FRAME), 1},
+         3,
+         WIRE_BAD_BYTES},
+        {{"a", "b", "c", "d", big}, {1, 1, 1, 1, 100000}, 5, WIRE_BAD_BYTES},
+        {{"", header, WIRE_SAMPLES_FRAME},
+         {0, size, strlen(WIRE_SAMPLES_FRAME)},
+         3,
+         WIRE_BAD_BYTES}, /* as a REQ socket would */
+    };
+    size_t n_cases = sizeof(cases) / sizeof(cases[0]);
+    for (size_t i = 0; i < n_cases; i++) {
+        s_send_raw(socket, cases[i].parts, cases[i].sizes, cases[i].n);
+        s_receive(pair, pair->server);
+        if (pair->status != cases[i].status)
+            fail_msg("case %zu: saw '%s', expected '%s'", i, wire_status_text(pair->status),
+                     wire_status_text(cases[i].status));
+        assert_false(pair->frame.present);
+        /* the next one is whole again */
+        const char *parts[] = {header, WIRE_SAMPLES_FRAME};
+        size_t sizes[] = {size, strlen(WIRE_SAMPLES_FRAME)};
+        s_send_raw(socket, parts, sizes, 2);
+        s_receive(pair, pair->server);
+        assert_int_equal(pair->status, WIRE_OK);
+        assert_int_equal(pair->message.type, WIRE_PARTIAL);
+        assert_true(!router || pair->peer.size > 0);
+    }
+    char *newer = malloc(size);
+    memcpy(newer, header, size);
+    newer[8] = 9; /* the version */
+    const char *parts[] = {newer};
+    s_send_raw(socket, parts, &size, 1);
+    s_receive(pair, pair->server);
+    assert_int_equal(pair->status, WIRE_BAD_VERSION);
+    assert_int_equal(pair->message.version, 9);
+    free(newer);
+    free((void *)big);
+    wire_buffer_destroy(&buffer);
+}
+
+static void test_garbage_is_refused_and_forgotten(void **state)
+{
+    (void)state;
+    static const struct {
+        link_role_t server, worker;
+        int type;
+    } cases[] = {
+        {LINK_CONTROL_SERVER, LINK_CONTROL_WORKER, ZMQ_DEALER},
+        {LINK_DATA_SERVER, LINK_DATA_WORKER, ZMQ_DEALER},
+        {LINK_GRADIENTS_SERVER, LINK_GRADIENTS_WORKER, ZMQ_PUSH},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        pair_t pair;
+        s_open(&pair, cases[i].server, cases[i].worker, "tcp://127.0.0.1:*");
+        zsock_t *raw = zsock_new(cases[i].type);
+        assert_int_equal(zsock_connect(raw, "%s", link_endpoint(pair.server)), 0);
+        s_flood(&pair, zsock_resolve(raw), cases[i].type == ZMQ_DEALER);
+        zsock_destroy(&raw);
+        s_close(&pair);
+    }
+}
+
+int main(void)
+{
+    link_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_planes_of_an_endpoint),
+        cmocka_unit_test(test_names_of_planes),
+        cmocka_unit_test(test_an_endpoint_in_use),
+        scratch_test(test_messages_pass),
+        cmocka_unit_test(test_gradients_pass_and_are_aligned),
+        cmocka_unit_test(test_garbage_is_refused_and_forgotten),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
