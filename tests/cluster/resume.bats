@@ -1,0 +1,103 @@
+#!/usr/bin/env bats
+# A run that stops, in whatever way, and goes on ends with the bits of one that did not stop.
+load ../helpers
+load cluster
+
+setup_file() {
+    make_data 4000
+}
+
+train() {
+    "$DROVER" train "$DROVER_SOURCE_DIR/config/mnist.yaml" --data "$data" "$@"
+}
+
+# The run in $1 has the model and the histories of the calm one.
+same_as_calm() {
+    cmp calm/model.safetensors "$1/model.safetensors"
+    cmp calm/cost_history/part-00000 "$1/cost_history/part-00000"
+    cmp calm/accuracy_history/part-00000 "$1/accuracy_history/part-00000"
+    [ "$(metric "$1" step | tr '\n' ' ')" = "$(metric calm step | tr '\n' ' ')" ]
+}
+
+@test "a shorter run goes on to more steps" {
+    data_of digits
+    train --workers 2 --output calm
+    train --workers 1 --output split --steps 37
+    train --resume split --steps 100 --workers 3
+    same_as_calm split
+}
+
+@test "so does one whose bold driver rolls back" {
+    data_of digits
+    train --workers 2 --output calm --set training.bold_driver.rollback=true --steps 60
+    train --workers 2 --output split --set training.bold_driver.rollback=true --steps 23
+    "$DROVER" train --resume split --steps 60 --workers 2 # with its own config.yaml
+    same_as_calm split
+}
+
+@test "an interrupted run goes on" {
+    data_of digits
+    train --workers 2 --output calm
+    start_background run "$DROVER" train "$DROVER_SOURCE_DIR/config/mnist.yaml" --data "$data" \
+        --workers 2 --output cut
+    wait_for 30 steps_done cut 20
+    signal run INT
+    wait_exit 30 run
+    expect_status 130
+    train --resume cut --workers 2
+    same_as_calm cut
+}
+
+@test "a damaged checkpoint falls back to the one before" {
+    data_of digits
+    train --workers 2 --output calm --steps 40
+    train --workers 2 --output torn --steps 25
+    newest=torn/checkpoint/step-0000000025.safetensors
+    truncate -s -1 "$newest"
+    run train --resume torn --steps 40 --workers 2
+    expect_status 0
+    grep -q 'checkpoint.damaged torn/checkpoint/step-0000000025' <<<"$output"
+    grep -q 'run.resumed folder=torn step=20' <<<"$output"
+    same_as_calm torn
+}
+
+@test "another training is not gone on with" {
+    data_of digits
+    train --workers 1 --output run --steps 5
+    before=$(sum_of run)
+    for change in training.seed=8 training.sample=0.5 training.block_rows=256 \
+        training.bold_driver.up=1.1 "model.layers=[{units: 10, activation: sigmoid}]"; do
+        run train --resume run --set "$change"
+        expect_status 1
+        grep -qE "^drover server: run: its checkpoint is of (other|another) .* than this run's$" <<<"$output"
+        [ "$(sum_of run)" = "$before" ]
+    done
+}
+
+# Ends a child of the run whose command line matches; a killed one may not be there again yet.
+kill_child() {
+    pkill -KILL -P "${background[run]}" -f "$1"
+}
+
+# The server has gone on from a checkpoint so many times.
+resumed() {
+    [ "$(grep -c 'run.resumed' run.log)" -ge "$1" ]
+}
+
+@test "a killed server and killed workers are started again, and the bits stay" {
+    data_of digits
+    train --workers 2 --output calm --steps 300
+    start_background run "$DROVER" train "$DROVER_SOURCE_DIR/config/mnist.yaml" --data "$data" \
+        --workers 3 --output killed --steps 300
+    for round in 1 2 3; do
+        wait_for 30 steps_done killed $((round * 40))
+        wait_for 30 kill_child 'drover worker .* local-1'
+        wait_for 30 kill_child 'drover server'
+        wait_for 30 resumed "$round"
+    done
+    wait_exit 60 run
+    expect_status 0
+    same_as_calm killed
+    [ "$(grep -c 'server.restarted' run.log)" -eq 3 ]
+    [ "$(grep -c 'worker.restarted' run.log)" -eq 3 ]
+}

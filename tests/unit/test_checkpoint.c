@@ -1,0 +1,152 @@
+/* Checkpoints: what is written is read back, what is damaged is not. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/pool.h"
+#include "parameter_server/checkpoint.h"
+#include "scratch.h"
+
+static const checkpoint_info_t s_info = {
+    .model = {3, 2, {{4, ACTIVATION_TANH}, {2, ACTIVATION_SIGMOID}}},
+    .step = 12,
+    .seed = UINT64_MAX,
+    .digest = "00112233445566778899aabbccddeeff",
+    .kernel = "dense/SkylakeX",
+};
+enum {
+    P = 4 * 4 + 5 * 2
+};
+
+static void s_fill(float *values, float first)
+{
+    for (int i = 0; i < P; i++)
+        values[i] = first + (float)i / 7.0f;
+}
+
+static checkpoint_state_t s_state(pool_t *pool)
+{
+    checkpoint_state_t state = {
+        .fraction = 0.7,
+        .block_rows = 512,
+        .run = 0xfedcba9876543210,
+        .incarnation = 3,
+        .optimizer = {.driver = bold_driver_new(0.1, 1.05, 0.5, true), .kept_rows = 41999},
+    };
+    bold_driver_next(&state.optimizer.driver, 1.0 / 3.0);
+    state.optimizer.kept_weights = pool_take(pool);
+    state.optimizer.kept_gradient = pool_take(pool);
+    s_fill(state.optimizer.kept_weights, 10.0f);
+    s_fill(state.optimizer.kept_gradient, 20.0f);
+    return state;
+}
+
+static void test_state_survives_bit_for_bit(void **state)
+{
+    err_t err = {{0}};
+    float params[P];
+    s_fill(params, 1.0f);
+    pool_t *pool = pool_new(P * sizeof(float));
+    checkpoint_state_t written = s_state(pool), found;
+    checkpoint_info_t info;
+    float *values;
+    assert_int_equal(checkpoint_write_numbered(*state, &s_info, params, &written, &err), 0);
+    assert_int_equal(checkpoint_read_newest(*state, &info, &values, &found, &err), 1);
+    assert_memory_equal(values, params, sizeof(params));
+    assert_memory_equal(&info.model.layers, &s_info.model.layers, 2 * sizeof(model_layer_t));
+    assert_int_equal(info.step, 12);
+    assert_true(info.seed == UINT64_MAX);
+    assert_string_equal(info.digest, s_info.digest);
+    assert_string_equal(info.kernel, s_info.kernel);
+    assert_true(found.run == written.run && found.incarnation == 3 && found.block_rows == 512);
+    assert_true(found.fraction == 0.7 && found.optimizer.kept_rows == 41999);
+    const bold_driver_t *a = &found.optimizer.driver, *b = &written.optimizer.driver;
+    assert_true(a->rate == b->rate && a->safe_rate == b->safe_rate && a->cost == b->cost);
+    assert_true(a->up == 1.05 && a->down == 0.5 && a->rollback && a->has_cost);
+    assert_memory_equal(found.optimizer.kept_weights, written.optimizer.kept_weights,
+                        sizeof(params));
+    assert_memory_equal(found.optimizer.kept_gradient, written.optimizer.kept_gradient,
+                        sizeof(params));
+    free(values);
+    optimizer_state_clear(&found.optimizer);
+    optimizer_state_clear(&written.optimizer);
+    pool_destroy(&pool);
+}
+
+static void test_two_newest_are_kept_and_a_damaged_one_is_passed_over(void **state)
+{
+    err_t err = {{0}};
+    float params[P];
+    pool_t *pool = pool_new(P * sizeof(float));
+    checkpoint_state_t written = s_state(pool), found;
+    checkpoint_info_t info = s_info;
+    float *values;
+    for (uint32_t step = 9; step <= 11; step++) {
+        info.step = step;
+        s_fill(params, (float)step);
+        assert_int_equal(checkpoint_write_numbered(*state, &info, params, &written, &err), 0);
+    }
+    char *oldest = file_join(*state, "step-0000000009.safetensors");
+    char *older = file_join(*state, "step-0000000010.safetensors");
+    char *newest = file_join(*state, "step-0000000011.safetensors");
+    assert_false(file_exists(oldest));
+
+    char *bytes;
+    size_t size;
+    assert_int_equal(file_read(newest, 1 << 20, &bytes, &size, &err), 0);
+    for (int damage = 0; damage < 3; damage++) {
+        file_part_t part = {bytes, damage == 0 ? 0 : damage == 1 ? size - 1 : size};
+        if (damage == 2)
+            bytes[size - 5] ^= 1; /* whole, but not what was written */
+        assert_int_equal(file_write_atomic(newest, &part, 1, &err), 0);
+        assert_int_equal(checkpoint_read_newest(*state, &info, &values, &found, &err), 1);
+        assert_int_equal(info.step, 10);
+        s_fill(params, 10.0f);
+        assert_memory_equal(values, params, sizeof(params));
+        free(values);
+        optimizer_state_clear(&found.optimizer);
+    }
+    assert_int_equal(checkpoint_read(newest, &info, &values, &found, &err), -1);
+    assert_non_null(strstr(err.text, "damaged: the tensors are not those that were written"));
+    assert_int_equal(unlink(older), 0);
+    assert_int_equal(checkpoint_read_newest(*state, &info, &values, &found, &err), -1);
+    assert_int_equal(unlink(newest), 0);
+    assert_int_equal(checkpoint_read_newest(*state, &info, &values, &found, &err), 0);
+    free(bytes);
+    free(oldest);
+    free(older);
+    free(newest);
+    optimizer_state_clear(&written.optimizer);
+    pool_destroy(&pool);
+}
+
+static void test_a_model_is_no_checkpoint(void **state)
+{
+    err_t err = {{0}};
+    float params[P];
+    s_fill(params, 1.0f);
+    checkpoint_info_t info;
+    checkpoint_state_t found;
+    float *values;
+    char *path = file_join(*state, "model.safetensors");
+    assert_int_equal(checkpoint_write(path, &s_info, params, NULL, &err), 0);
+    assert_int_equal(checkpoint_read(path, &info, &values, NULL, &err), 0);
+    assert_memory_equal(values, params, sizeof(params));
+    free(values);
+    assert_int_equal(checkpoint_read(path, &info, &values, &found, &err), -1);
+    assert_non_null(strstr(err.text, "a model, expected a checkpoint"));
+    free(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        scratch_test(test_state_survives_bit_for_bit),
+        scratch_test(test_two_newest_are_kept_and_a_damaged_one_is_passed_over),
+        scratch_test(test_a_model_is_no_checkpoint),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
