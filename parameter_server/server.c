@@ -34,6 +34,7 @@ static double s_node_cost(size_t n_params, uint32_t block_rows)
 
 struct server {
     zactor_t *actor; /* owned; NULL until it is started */
+    bool ended;      /* SERVER_DONE was received */
     server_job_t job;
     uint64_t run;
     uint32_t incarnation;
@@ -146,13 +147,25 @@ server_t *server_new(server_job_t *job, err_t *err)
     return self;
 }
 
+/* Records that nobody took go with the server. */
+static void s_end_actor(server_t *self)
+{
+    server_record_t *record = NULL;
+    if (!self->ended)
+        server_stop(self);
+    while (!self->ended && server_wait(self, -1, &record) == SERVER_STEP)
+        server_record_destroy(&record);
+    zactor_destroy(&self->actor);
+}
+
 void server_destroy(server_t **self_p)
 {
     server_t *self = *self_p;
     *self_p = NULL;
     if (!self)
         return;
-    zactor_destroy(&self->actor);
+    if (self->actor)
+        s_end_actor(self);
     aggregate_destroy(&self->aggregate); /* gives frames back: before the pools */
     frame_clear(&self->current);
     link_destroy(&self->control);
@@ -726,5 +739,6 @@ server_event_t server_wait(server_t *self, int other_fd, server_record_t **recor
     void *pointer = NULL;
     zsock_recv(self->actor, "ip", &event, &pointer);
     *record = pointer;
+    self->ended = event == SERVER_DONE;
     return (server_event_t)event;
 }
