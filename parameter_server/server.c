@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/handover.h"
 #include "base/log.h"
 #include "base/pool.h"
 #include "math/optimizer.h"
@@ -310,6 +311,7 @@ static void s_end_step(server_t *self, zsock_t *pipe)
     record->sum_ms = self->sum_ms + (now_ms - summed_ms);
     record->compute_ms = record->step_ms - record->broadcast_ms - record->sum_ms;
     self->running = false;
+    handover_give(record);
     zsock_send(pipe, "ip", (int)SERVER_STEP, (void *)record);
 }
 
@@ -710,6 +712,7 @@ static void s_actor(zsock_t *pipe, void *argument)
         s_tick(self);
     }
     s_release_workers(self);
+    handover_give(self);
     zsock_send(pipe, "ip", (int)SERVER_DONE, NULL);
 }
 
@@ -738,6 +741,7 @@ server_event_t server_wait(server_t *self, int other_fd, server_record_t **recor
     int event = SERVER_DONE;
     void *pointer = NULL;
     zsock_recv(self->actor, "ip", &event, &pointer);
+    handover_take(pointer ? pointer : self);
     *record = pointer;
     self->ended = event == SERVER_DONE;
     return (server_event_t)event;

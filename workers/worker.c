@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/handover.h"
 #include "base/log.h"
 #include "base/pool.h"
 #include "math/blas.h"
@@ -272,6 +273,7 @@ static void s_actor(zsock_t *pipe, void *argument)
         }
         s_say_waits(self);
     }
+    handover_give(self);
     zsock_send(pipe, "i", self->end);
 }
 
@@ -299,5 +301,6 @@ worker_event_t worker_wait(worker_t *self, int other_fd)
         return WORKER_OTHER;
     int event = WORKER_FAILED;
     zsock_recv(self->actor, "i", &event);
+    handover_take(self);
     return (worker_event_t)event;
 }

@@ -5,17 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/handover.h"
 #include "base/pool.h"
 
 static void s_give(void *data, void *hint)
 {
     (void)hint;
+    handover_take(data);
     pool_give(data);
 }
 
 void frame_from_pool(frame_t *frame, void *buffer, size_t size)
 {
     assert(!frame->present);
+    handover_give(buffer);
     if (zmq_msg_init_data(&frame->message, buffer, size, s_give, NULL) != 0)
         abort(); /* out of memory is its only failure */
     frame->present = true;
@@ -52,8 +55,10 @@ void frame_move(frame_t *frame, frame_t *other)
 
 void frame_clear(frame_t *frame)
 {
-    if (frame->present)
+    if (frame->present) {
+        handover_give(zmq_msg_data(&frame->message)); /* to whoever lets go last */
         zmq_msg_close(&frame->message);
+    }
     frame->present = false;
 }
 
