@@ -19,7 +19,8 @@ typedef struct {
     link_t *data;
     link_t *weights;
     link_t *gradients;
-    wire_peer_t other;  /* who the last message came from, at a server's end */
+    wire_peer_t control_peer; /* at a server's end: who was last heard on these planes */
+    wire_peer_t data_peer;
     wire_t in;          /* the last message */
     frame_t frame;      /* and its frame */
     wire_welcome_t job; /* the job, of a worker that joined */
@@ -42,15 +43,15 @@ static inline void peer_close(peer_t *self)
 static inline void peer_send(peer_t *self, link_t *link, wire_t message, const void *bytes,
                              size_t size)
 {
-    bool router =
-        link == self->control ? self->other.size > 0 : link == self->data && self->other.size > 0;
+    const wire_peer_t *to = link == self->control ? &self->control_peer : &self->data_peer;
+    bool router = to->size > 0 && (link == self->control || link == self->data);
     frame_t frame = {.present = false};
     if (bytes)
         frame_copy_of(&frame, bytes, size);
     message.run = message.run ? message.run : self->run;
     message.incarnation = message.incarnation ? message.incarnation : self->incarnation;
     message.step = message.step ? message.step : self->step;
-    assert_true(link_send(link, router ? &self->other : NULL, &message, &frame));
+    assert_true(link_send(link, router ? to : NULL, &message, &frame));
 }
 
 /* Waits up to wait_ms for a message on any of the planes that the peer has: the plane that it came
@@ -67,7 +68,8 @@ static inline link_t *peer_receive(peer_t *self, int64_t wait_ms)
             if (!links[i])
                 continue;
             wire_status_t status;
-            if (link_receive(links[i], &self->other, &self->in, &self->frame, &status)) {
+            wire_peer_t *from = links[i] == self->data ? &self->data_peer : &self->control_peer;
+            if (link_receive(links[i], from, &self->in, &self->frame, &status)) {
                 assert_int_equal(status, WIRE_OK);
                 return links[i];
             }
