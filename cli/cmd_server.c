@@ -84,16 +84,19 @@ int cmd_server(int argc, char **argv)
     status = STATUS_USAGE;
     if (command_settings(&args, resume, &settings, &err) != 0)
         goto out;
-    status = STATUS_FAILURE;
     log_set_level(settings.log.level);
     link_init();
     char bind[256];
+    char planes[4][LINK_ENDPOINT_SIZE];
     if (strcmp(settings.server.bind, "auto") != 0)
         (void)snprintf(bind, sizeof(bind), "%s", settings.server.bind);
     else if (private_folder)
         (void)snprintf(bind, sizeof(bind), "ipc://%s/control", private_folder);
     else
         (void)snprintf(bind, sizeof(bind), "%s", DEFAULT_BIND);
+    if (link_planes(bind, planes, &err) != 0)
+        goto out;
+    status = STATUS_FAILURE;
     if (!(run = run_new(&settings, resume != NULL, &err)))
         goto out;
     server_job_t job = run_job(run, bind);

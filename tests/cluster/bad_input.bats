@@ -178,7 +178,7 @@ TABLE
         "$DROVER" server --data "$data" --output out --bind ipc:///nowhere/control
     local bind
     for bind in nonsense tcp://127.0.0.1 tcp://127.0.0.1:0 tcp://127.0.0.1:65533 udp://127.0.0.1:5570; do
-        refused 1 "drover server: server.bind: '$bind' .*expected .*" \
+        refused 2 "drover server: server.bind: '$bind' .*expected .*" \
             "$DROVER" server --data "$data" --output out --bind "$bind"
     done
     refused 1 'drover worker: nonsense: cannot connect the control plane: .*' "$DROVER" worker nonsense
