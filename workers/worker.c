@@ -84,6 +84,7 @@ void worker_destroy(worker_t **self_p)
     if (!self)
         return;
     zactor_destroy(&self->actor);
+    handover_take(self); /* whatever it did, nobody may have waited for it */
     s_close_job(self);
     link_destroy(&self->control);
     session_destroy(&self->session);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/handover.h"
+
 struct link {
     link_role_t role;
     zsock_t *socket;       /* owned */
@@ -139,6 +141,7 @@ bool link_send(link_t *self, const wire_peer_t *peer, const wire_t *message, fra
     if (zmq_send(socket, header, size, (has_frame ? ZMQ_SNDMORE : 0) | ZMQ_DONTWAIT) < 0)
         goto out;
     if (has_frame) {
+        handover_give(frame_data(frame)); /* over inproc the receiver gets the very same bytes */
         if (zmq_msg_send(&frame->message, socket, ZMQ_DONTWAIT) < 0)
             goto out;
         frame->present = false; /* libzmq has it now, and left an empty message behind */
@@ -216,7 +219,8 @@ bool link_receive(link_t *self, wire_peer_t *peer, wire_t *message, frame_t *fra
             s_drain(socket);
             frame_clear(frame);
             return true;
-        }
+        } else
+            handover_take(frame_data(frame));
     }
     *status = wire_decode(self->buffer, zmq_msg_data(&self->header), zmq_msg_size(&self->header),
                           message);

@@ -43,8 +43,9 @@ typedef struct {
 static world_t *s_start(const char *bind, uint32_t n_steps, uint32_t min_workers)
 {
     static int s_n_started;
-    char inproc[64];
-    (void)snprintf(inproc, sizeof(inproc), "inproc://server-actor-%d", s_n_started++);
+    char unique[64];
+    (void)snprintf(unique, sizeof(unique), "%sserver-actor-%d-%d", bind ? "ipc://@" : "inproc://",
+                   (int)getpid(), s_n_started++);
     world_t *world = calloc(1, sizeof(*world));
     err_t err = {{0}};
     world->data = tiny_data(ROWS);
@@ -56,7 +57,7 @@ static world_t *s_start(const char *bind, uint32_t n_steps, uint32_t min_workers
         .optimizer = {.driver = tiny_driver()},
         .strict = true,
         .min_workers = min_workers,
-        .bind = bind ? bind : inproc,
+        .bind = bind && strcmp(bind, "ipc") != 0 ? bind : unique,
         .data = world->data,
         .incarnation = 4, /* so that there was one before */
     };
@@ -255,8 +256,7 @@ static uint32_t s_push_asked(world_t *world, peer_t *peer, uint32_t cut)
 static void test_weights_are_those_by_definition(void **state)
 {
     (void)state;
-    static const char *const binds[] = {NULL, "tcp://127.0.0.1:*",
-                                        "ipc://@drover-test-server-actor"};
+    static const char *const binds[] = {NULL, "tcp://127.0.0.1:*", "ipc"};
     for (int i = 0; i < 3; i++) {
         world_t *world = s_start(binds[i], STEPS, 1);
         peer_t *peer = &world->peers[0];

@@ -44,21 +44,23 @@ static void s_bind(peer_t *server, const char *bind)
     assert_true(server->control && server->data && server->weights && server->gradients);
 }
 
-/* A server that listens and a worker that has been started; bind NULL: some inproc endpoint. */
+/* A server that listens and a worker that has been started; bind NULL: some inproc endpoint, "ipc":
+ * some abstract one, new ones each time, since libzmq frees a name some time after it is closed. */
 static world_t *s_start(const char *bind, uint32_t n_threads, bool local_data)
 {
     static int s_n_started;
     world_t *world = calloc(1, sizeof(*world));
     err_t err = {{0}};
-    char inproc[64];
-    (void)snprintf(inproc, sizeof(inproc), "inproc://worker-actor-%d", s_n_started++);
+    char unique[64];
+    (void)snprintf(unique, sizeof(unique), "%sworker-actor-%d-%d", bind ? "ipc://@" : "inproc://",
+                   (int)getpid(), s_n_started++);
     world->data = tiny_data(ROWS);
     world->sampler = tiny_sampler(ROWS);
     model_t model = tiny_model();
     world->n_params = model_params(&model);
     world->weights = malloc(world->n_params * sizeof(float));
     model_init_uniform(&model, 77, world->weights);
-    s_bind(&world->server, bind ? bind : inproc);
+    s_bind(&world->server, bind && strcmp(bind, "ipc") != 0 ? bind : unique);
     (void)snprintf(world->endpoint, sizeof(world->endpoint), "%s",
                    link_endpoint(world->server.control));
     world->server.run = 99;
@@ -223,8 +225,7 @@ static void s_change_weights(world_t *world)
 static void test_partials_are_those_by_definition(void **state)
 {
     (void)state;
-    static const char *const binds[] = {NULL, "tcp://127.0.0.1:*",
-                                        "ipc://@drover-test-worker-actor"};
+    static const char *const binds[] = {NULL, "tcp://127.0.0.1:*", "ipc"};
     for (uint32_t n_threads = 1; n_threads <= 3; n_threads++) {
         for (int local = 0; local < 2; local++) {
             world_t *world = s_start(binds[n_threads - 1], n_threads, local);
