@@ -125,6 +125,20 @@ const char *link_endpoint(const link_t *self)
     return self->endpoint;
 }
 
+/* Sends the first part of a message. A socket may hold a queue for full until it has looked at what
+ * its other threads tell it, which a send that does not wait does not do each time; asking for its
+ * events does. */
+static bool s_send_first(void *socket, const void *bytes, size_t size, int more)
+{
+    if (zmq_send(socket, bytes, size, more | ZMQ_DONTWAIT) >= 0)
+        return true;
+    int events;
+    size_t events_size = sizeof(events);
+    if (zmq_errno() != EAGAIN || zmq_getsockopt(socket, ZMQ_EVENTS, &events, &events_size) != 0)
+        return false;
+    return zmq_send(socket, bytes, size, more | ZMQ_DONTWAIT) >= 0;
+}
+
 bool link_send(link_t *self, const wire_peer_t *peer, const wire_t *message, frame_t *frame)
 {
     assert(s_is_router(self) == (peer != NULL));
@@ -136,9 +150,11 @@ bool link_send(link_t *self, const wire_peer_t *peer, const wire_t *message, fra
     wire_encode(self->buffer, message, has_frame ? frame_data(frame) : NULL,
                 has_frame ? frame_size(frame) : 0, &header, &size);
     /* Once a first part is taken, libzmq takes the others too. */
-    if (peer && zmq_send(socket, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+    int more = has_frame ? ZMQ_SNDMORE : 0;
+    if (peer && (!s_send_first(socket, peer->bytes, peer->size, ZMQ_SNDMORE) ||
+                 zmq_send(socket, header, size, more | ZMQ_DONTWAIT) < 0))
         goto out;
-    if (zmq_send(socket, header, size, (has_frame ? ZMQ_SNDMORE : 0) | ZMQ_DONTWAIT) < 0)
+    if (!peer && !s_send_first(socket, header, size, more))
         goto out;
     if (has_frame) {
         handover_give(frame_data(frame)); /* over inproc the receiver gets the very same bytes */
@@ -219,7 +235,8 @@ bool link_receive(link_t *self, wire_peer_t *peer, wire_t *message, frame_t *fra
             s_drain(socket);
             frame_clear(frame);
             return true;
-        } else
+        }
+        if (frame->present)
             handover_take(frame_data(frame));
     }
     *status = wire_decode(self->buffer, zmq_msg_data(&self->header), zmq_msg_size(&self->header),
