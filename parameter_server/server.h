@@ -7,57 +7,8 @@
 #ifndef DROVER_PARAMETER_SERVER_SERVER_H
 #define DROVER_PARAMETER_SERVER_SERVER_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "base/err.h"
-#include "data/dataset.h"
-#include "math/model.h"
-#include "math/optimizer.h"
-#include "math/sampler.h"
-#include "proto/frame.h"
-
-typedef struct {
-    model_t model;
-    sampler_t sampler;
-    uint32_t n_steps;
-    optimizer_state_t optimizer; /* to begin with; server_new takes its buffers over */
-    bool strict;                 /* one kernel for all workers */
-    uint32_t min_workers;        /* training starts when so many are there */
-    const char *bind;            /* borrowed, for server_new only */
-    const dataset_t *data;       /* the training set; borrowed for the server's life */
-    /* Going on from a checkpoint; all zero for a new run. */
-    uint32_t step;        /* steps that are done */
-    const float *weights; /* (P) behind them; borrowed, for server_new only */
-    uint64_t run;         /* of the run that goes on, and its last incarnation */
-    uint32_t incarnation;
-    char kernel[32]; /* that produced the bits so far */
-} server_job_t;
-
-/* A step that is done. */
-typedef struct {
-    uint32_t step;
-    double cost;     /* mean over the batch */
-    double accuracy; /* of the batch */
-    double learning_rate;
-    uint64_t rows;
-    uint32_t workers;
-    uint32_t blocks;
-    uint32_t reissued;   /* blocks asked for a second time */
-    uint32_t duplicates; /* partials whose blocks were counted already */
-    uint32_t refused;    /* partials that were not fit to count */
-    double step_ms;
-    double broadcast_ms; /* encoding and handing out the weights */
-    double compute_ms;   /* waiting for the workers */
-    double sum_ms;       /* checks, sums, update */
-    char kernel[32];     /* that produced the bits: "dense/SkylakeX" */
-    uint64_t run;
-    uint32_t incarnation;
-    optimizer_state_t optimizer; /* after the step; the record's own references */
-    frame_t weights;             /* (P) floats after the step; the same */
-} server_record_t;
-
-void server_record_destroy(server_record_t **self_p);
+#include "parameter_server/job.h"
 
 typedef enum {
     SERVER_STEP = 1, /* a step is done */
