@@ -186,7 +186,7 @@ csv() {
 @test "CSV instead of IDX (MNIST)" { csv mnist; }
 
 @test "the first rows of a longer set" {
-    need_mnist
+    data_of mnist
     name=mnist data=$DROVER_DATA
     train --workers 2 --set data.train_rows=6000
     same_as run out
