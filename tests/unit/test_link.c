@@ -241,6 +241,8 @@ static void test_gradients_pass_and_are_aligned(void **state)
     /* small messages lie in libzmq's receive buffer, one behind the other at any address */
     pair_t pair;
     s_open(&pair, LINK_GRADIENTS_SERVER, LINK_GRADIENTS_WORKER, "tcp://127.0.0.1:*");
+    zmq_pollitem_t connected = {link_socket(pair.worker), 0, ZMQ_POLLOUT, 0};
+    assert_int_equal(zmq_poll(&connected, 1, 10000), 1);
     for (size_t n = 1; n <= 60; n++) {
         float values[60];
         for (size_t i = 0; i < n; i++)
