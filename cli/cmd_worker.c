@@ -1,4 +1,5 @@
 /* drover worker: computes gradients for a server, anywhere. */
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,12 +13,12 @@
 #include "workers/worker.h"
 
 /* The training set of a folder, for a worker that need not fetch it. */
-static dataset_t *s_load(const char *folder, err_t *err)
+static dataset_t *s_load(const char *folder, int rows, err_t *err)
 {
     data_files_t files = {0};
     if (data_files_find(folder, &files, err) != 0)
         return NULL;
-    dataset_t *data = dataset_load(files.train_images, files.train_labels, 0, err);
+    dataset_t *data = dataset_load(files.train_images, files.train_labels, (size_t)rows, err);
     data_files_clear(&files);
     return data;
 }
@@ -51,6 +52,7 @@ int cmd_worker(int argc, char **argv)
     const char *name = NULL;
     const char *folder = NULL;
     const char *level = "info";
+    int rows = 0;
     const args_option_t options[] = {
         {.name = "threads",
          .metavar = "T",
@@ -67,6 +69,12 @@ int cmd_worker(int argc, char **argv)
          .help = "A local copy of the training data, instead of fetching rows from the server, "
                  "which checks that it is the same.",
          .text = &folder},
+        {.name = "rows",
+         .metavar = "N",
+         .help = "Only the first N rows of --data, where the server's data.train_rows is N.",
+         .integer = &rows,
+         .min = 1,
+         .max = INT_MAX},
         {.name = "log-level",
          .metavar = "LEVEL",
          .help = "debug, info, warn or error (default info).",
@@ -110,7 +118,7 @@ int cmd_worker(int argc, char **argv)
     else
         (void)snprintf(config.name, sizeof(config.name), "%s-%d", host, (int)getpid());
     status = STATUS_FAILURE;
-    if (folder && !(data = s_load(folder, &err)))
+    if (folder && !(data = s_load(folder, rows, &err)))
         goto out;
     config.data = data;
     link_init();

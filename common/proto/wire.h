@@ -16,7 +16,7 @@
 #include "math/reduce.h"
 #include "math/sampler.h"
 
-#define WIRE_VERSION          1
+#define WIRE_VERSION          1u
 #define WIRE_MAX_HEADER_BYTES (1u << 20)
 #define WIRE_MAX_ROWS         4096u      /* rows in one ROWS message ... */
 #define WIRE_MAX_ROWS_BYTES   (1u << 20) /* ... and their image bytes, but one row always may */
