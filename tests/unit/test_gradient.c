@@ -1,10 +1,12 @@
 /* Partials of canonical nodes: the bits of the definition, however the tree is cut. */
 #include "unit.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "math/blas.h"
 #include "tiny.h"
@@ -125,6 +127,45 @@ static void test_gives_up_when_the_epoch_changes(void **state)
     s_close(&self);
 }
 
+typedef struct {
+    _Atomic uint64_t *epoch;
+    atomic_bool over;
+} canceller_t;
+
+static void *s_cancel(void *argument)
+{
+    canceller_t *self = argument;
+    const struct timespec pause = {0, 200000};
+    while (!self->over) {
+        atomic_fetch_add(self->epoch, 1);
+        nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+/* Cancelled at any block, it leaves no buffer behind: LeakSanitizer would tell. */
+static void test_gives_up_in_the_middle(void **state)
+{
+    (void)state;
+    fixture_t self;
+    s_open(&self, 8 * 1000);
+    canceller_t canceller = {.epoch = &self.epoch};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, s_cancel, &canceller), 0);
+    node_t root = {node_root_level(sampler_blocks(&self.sampler)), 0};
+    for (int n_given_up = 0; n_given_up < 50;) { /* each at another place */
+        partial_t partial = {.gradient = NULL};
+        if (gradient_node(self.gradient, self.params, dataset_images(self.data),
+                          dataset_labels(self.data), 1, root, &self.epoch, self.epoch, &partial))
+            partial_release(&partial);
+        else
+            n_given_up++;
+    }
+    canceller.over = true;
+    pthread_join(thread, NULL);
+    s_close(&self);
+}
+
 int main(void)
 {
     err_t err;
@@ -136,6 +177,7 @@ int main(void)
         cmocka_unit_test(test_every_node_is_the_sum_by_definition),
         cmocka_unit_test(test_any_cut_gives_the_bits_of_the_whole),
         cmocka_unit_test(test_gives_up_when_the_epoch_changes),
+        cmocka_unit_test(test_gives_up_in_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
