@@ -56,9 +56,9 @@ static int s_append(history_t *self, const char *line, err_t *err)
 
 static int s_append_number(history_t *self, double value, err_t *err)
 {
+    char number[32];
     char line[34];
-    text_python_repr(value, line);
-    (void)strcat(line, "\n");
+    (void)snprintf(line, sizeof(line), "%s\n", text_python_repr(value, number));
     return s_append(self, line, err);
 }
 

@@ -443,14 +443,14 @@ void coordinator_control(coordinator_t *self, const wire_peer_t *peer, wire_stat
  * cannot be routed, and it will never come back by that name: no need to wait for it to expire. */
 static void s_probe(coordinator_t *self)
 {
-    int64_t now_ms = (int64_t)s_now_ms(self);
+    double now_ms = s_now_ms(self);
     if (now_ms < self->probe_ms)
         return;
     self->probe_ms = now_ms + PROBE_MS;
     uint32_t n;
     const member_t *members = membership_list(self->members, &n);
     for (uint32_t i = n; i-- > 0;) {
-        if (!membership_silent(&members[i], now_ms))
+        if (!membership_silent(&members[i], (int64_t)now_ms))
             continue;
         self->out.heartbeat.newest_step = self->step;
         if (self->ports.control(self->ports.context, &members[i].peer,

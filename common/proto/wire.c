@@ -326,9 +326,8 @@ static void s_take_welcome(reader_t *reader, wire_welcome_t *welcome)
     s_take_text(reader, welcome->gradients, sizeof(welcome->gradients));
     if (!(welcome->sampler.fraction > 0 && welcome->sampler.fraction <= 1) ||
         welcome->sampler.n_rows < 1 || welcome->sampler.block_rows < 1 ||
-        welcome->sampler.block_rows > 65536 || welcome->heartbeat_ms < 1)
-        reader->bad = true;
-    else if (sampler_blocks(&welcome->sampler) > WIRE_MAX_BLOCKS)
+        welcome->sampler.block_rows > 65536 || welcome->heartbeat_ms < 1 ||
+        sampler_blocks(&welcome->sampler) > WIRE_MAX_BLOCKS)
         reader->bad = true;
 }
 

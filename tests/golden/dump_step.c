@@ -70,8 +70,10 @@ int main(int argc, char **argv)
         return 1;
     if (strcmp(argv[7], "-") == 0)
         model_init_uniform(&model, sampler.seed, params);
-    else if (s_read(argv[7], params, n_params) != 0)
+    else if (s_read(argv[7], params, n_params) != 0) {
+        free(params);
         return 1;
+    }
     pool_t *buffers = pool_new(n_params * sizeof(float));
     gradient_t *gradient = gradient_new(&model, &sampler, buffers);
     node_t root = {node_root_level(sampler_blocks(&sampler)), 0};

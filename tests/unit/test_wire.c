@@ -197,7 +197,7 @@ static void test_random_bytes(void **state)
     codec_t *codec = *state;
     srand(11);
     for (int round = 0; round < 20000; round++) {
-        uint8_t bytes[64];
+        uint8_t bytes[64] = {0};
         size_t size = (size_t)rand() % sizeof(bytes);
         for (size_t i = 0; i < size; i++)
             bytes[i] = (uint8_t)rand();
@@ -220,7 +220,7 @@ static uint8_t *s_packed(const char *text, size_t *size)
     struct {
         uint8_t *count; /* where the array's count belongs */
         uint32_t n;
-    } open[16];
+    } open[16] = {{NULL, 0}};
     int depth = 0;
     for (const char *at = text; *at;) {
         char c = *at++;
@@ -230,8 +230,9 @@ static uint8_t *s_packed(const char *text, size_t *size)
             continue;
         if (c == ']') {
             depth--;
-            for (int i = 0; i < 4; i++)
-                open[depth].count[i] = (uint8_t)(open[depth].n >> (24 - 8 * i));
+            uint8_t *count = open[depth].count;
+            for (int i = 0; count && i < 4; i++)
+                count[i] = (uint8_t)(open[depth].n >> (24 - 8 * i));
             continue;
         }
         if (c == '*') {
