@@ -26,7 +26,8 @@ void compute_destroy(compute_t **self_p);
  * weights. */
 void compute_submit(compute_t *self, uint32_t step, node_t node, frame_t *weights);
 
-/* Drops what is queued and stops what runs; results that are out already may still be taken. */
+/* Drops what is queued and stops what runs at its next block; results that are out already, or were
+ * at their last block, may still be taken. */
 void compute_cancel(compute_t *self);
 
 /* Readable while there may be results. */

@@ -136,8 +136,8 @@ static void test_cancelled_tasks_leave_nothing_behind(void **state)
             uint32_t step;
             node_t node;
             partial_t partial = s_take(&self, &step, &node);
-            while (step < 1000) { /* out before it was cancelled */
-                assert_int_equal(step, round);
+            while (step < 1000) { /* past its last block when it was cancelled */
+                assert_true(step <= round);
                 partial_release(&partial);
                 partial = s_take(&self, &step, &node);
             }
