@@ -255,7 +255,8 @@ peer() {
     local kind
     for kind in nan infinite-cost rows node length future; do
         run -0 peer partials "$endpoint" "$kind" --name "bad-$kind"
-        [[ $output == [3-9]' REFUSED 5  quarantined: partials that are not fit to count, last: '* ]]
+        # how many it had sent by then is a matter of speed; three were looked at
+        [[ $output =~ ^[0-9]+' REFUSED 5  quarantined: partials that are not fit to count, last: ' ]]
         [ "$(grep -c " partial\.refused step=1 worker=bad-$kind: " server.log)" -eq 3 ]
         run -0 peer hello "$endpoint" --name "bad-$kind"
         [[ $output == 'REFUSED 5 '* ]]
