@@ -17,6 +17,7 @@
 #define HEARTBEAT_MS 100
 #define LIVENESS_MS  3000
 #define REPEAT_MS    50   /* a heartbeat may have crossed the weights that it does not know */
+#define AGAIN_MS     400  /* between two repetitions to one worker: large weights take a while */
 #define SAY_MS       5000 /* between two log lines on the same wait ... */
 #define FIRST_SAY_MS 1000 /* ... and before the first */
 #define PROBE_MS     100  /* between two looks at the silent */
@@ -47,6 +48,8 @@ struct coordinator {
     wire_t out;              /* reused */
     round_worker_t *workers; /* owned; the active ones, for round */
     uint32_t workers_room;
+    wire_range_t *asked; /* owned; ranges of one message */
+    uint32_t asked_room;
     bool running; /* a step is under way */
     bool changed; /* something happened that round_tick may react to */
     uint32_t step;
@@ -63,35 +66,6 @@ struct coordinator {
 static double s_now_ms(const coordinator_t *self)
 {
     return self->ports.now_ms(self->ports.context);
-}
-
-void server_record_destroy(server_record_t **self_p)
-{
-    server_record_t *self = *self_p;
-    *self_p = NULL;
-    if (!self)
-        return;
-    frame_clear(&self->weights);
-    optimizer_state_clear(&self->optimizer);
-    free(self);
-}
-
-int coordinator_check(const server_job_t *job, err_t *err)
-{
-    if (model_check(&job->model, err) != 0)
-        return err_prefix(err, "model.layers");
-    if (job->model.n_inputs != dataset_inputs(job->data))
-        return err_set(err, "the network has %u inputs, the data %zu a row", job->model.n_inputs,
-                       dataset_inputs(job->data));
-    if (dataset_classes(job->data) > model_classes(&job->model))
-        return err_set(err, "the data has labels up to %zu, the network %u outputs (model.layers)",
-                       dataset_classes(job->data) - 1, model_classes(&job->model));
-    if (sampler_blocks(&job->sampler) > WIRE_MAX_BLOCKS)
-        return err_set(err,
-                       "training.block_rows: %u rows make %u blocks of %u, expected at most %u",
-                       job->sampler.n_rows, sampler_blocks(&job->sampler), job->sampler.block_rows,
-                       WIRE_MAX_BLOCKS);
-    return 0;
 }
 
 coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *ports,
@@ -142,6 +116,7 @@ void coordinator_destroy(coordinator_t **self_p)
     pool_destroy(&self->weights_pool);
     pool_destroy(&self->frames_pool);
     free(self->workers);
+    free(self->asked);
     free(self);
 }
 
@@ -292,6 +267,29 @@ static void s_advance(coordinator_t *self)
     }
 }
 
+/* Asks the worker of plan[at] for all that the plan has for it from there on, in one message,
+ * unless an earlier place has done so. */
+static void s_ask_planned(coordinator_t *self, const wire_range_t *plan, uint32_t at, uint32_t n)
+{
+    uint32_t n_asked = 0;
+    for (uint32_t i = 0; i < at; i++)
+        if (plan[i].worker == plan[at].worker)
+            return;
+    if (n > self->asked_room) {
+        self->asked_room = n * 2;
+        self->asked = realloc(self->asked, self->asked_room * sizeof(*self->asked));
+        if (!self->asked)
+            abort();
+    }
+    for (uint32_t i = at; i < n; i++)
+        if (plan[i].worker == plan[at].worker)
+            self->asked[n_asked++] = plan[i];
+    const member_t *member = membership_by_id(self->members, plan[at].worker);
+    log_debug("blocks.asked", "step=%u worker=%s blocks=%u-%u ranges=%u", self->step, member->name,
+              plan[at].first, plan[at].end, n_asked);
+    s_ask(self, member, self->asked, n_asked);
+}
+
 /* Lets round react to what happened, and sends what it plans. */
 static void s_plan(coordinator_t *self)
 {
@@ -311,12 +309,8 @@ static void s_plan(coordinator_t *self)
             membership_measure(member, closed.n_blocks, closed.elapsed_ms);
     }
     const wire_range_t *plan = round_plan(self->round, &n);
-    for (uint32_t i = 0; i < n; i++) {
-        const member_t *member = membership_by_id(self->members, plan[i].worker);
-        log_debug("blocks.asked", "step=%u worker=%s blocks=%u-%u", self->step, member->name,
-                  plan[i].first, plan[i].end);
-        s_ask(self, member, &plan[i], 1);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        s_ask_planned(self, plan, i, n);
 }
 
 /* Members */
@@ -353,11 +347,13 @@ static void s_on_hello(coordinator_t *self, const wire_peer_t *peer, const wire_
 }
 
 /* Weights that a member should have by now are said again, with what it owes. */
-static void s_repeat_missed(coordinator_t *self, const member_t *member)
+static void s_repeat_missed(coordinator_t *self, member_t *member)
 {
+    double now_ms = s_now_ms(self);
     if (!self->running || member->state != MEMBER_ACTIVE || member->newest_step >= self->step ||
-        s_now_ms(self) < self->published_ms + REPEAT_MS)
+        now_ms < self->published_ms + REPEAT_MS || now_ms < member->repeated_ms + AGAIN_MS)
         return;
+    member->repeated_ms = now_ms;
     uint32_t n;
     const wire_range_t *owed = round_owed(self->round, member->id, &n);
     log_debug("weights.repeated", "step=%u worker=%s", self->step, member->name);
@@ -548,9 +544,9 @@ static void s_take_partial(coordinator_t *self, wire_status_t status, const wire
         self->n_duplicates++; /* it has left since; others are asked for its blocks */
         return;
     }
-    if (!member) {
+    if (!member || member->state != MEMBER_ACTIVE) {
         self->n_refused++;
-        log_warn("partial.refused", "of an unknown worker %u", in->worker);
+        log_warn("partial.refused", "of a worker that has not joined: %u", in->worker);
         return;
     }
     member->last_seen_ms = (int64_t)s_now_ms(self);

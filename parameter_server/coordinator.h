@@ -11,7 +11,6 @@
 
 #include <stdbool.h>
 
-#include "base/err.h"
 #include "parameter_server/job.h"
 #include "proto/frame.h"
 #include "proto/wire.h"
@@ -36,9 +35,6 @@ typedef struct {
 } coordinator_planes_t;
 
 typedef struct coordinator coordinator_t;
-
-/* Do network, data and blocks fit each other? Returns 0 or -1. */
-int coordinator_check(const server_job_t *job, err_t *err);
 
 /* For a job that was checked and has a run id; job->optimizer is emptied. Never NULL. */
 coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *ports,

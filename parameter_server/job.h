@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "data/dataset.h"
 #include "math/model.h"
 #include "math/optimizer.h"
@@ -27,6 +28,9 @@ typedef struct {
     uint32_t incarnation;
     char kernel[32]; /* that produced the bits so far */
 } server_job_t;
+
+/* Do network, data and blocks fit each other? Returns 0 or -1. */
+int server_job_check(const server_job_t *self, err_t *err);
 
 /* A step that is done. */
 typedef struct {

@@ -25,6 +25,7 @@ typedef struct {
     uint32_t threads;
     int64_t last_seen_ms;
     uint32_t newest_step; /* whose weights it has */
+    double repeated_ms;   /* when weights were last sent to it alone */
     double blocks_per_ms; /* measured; 0 while unknown */
     uint32_t n_measured;
     uint32_t n_refused; /* bad partials */

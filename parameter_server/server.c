@@ -75,7 +75,7 @@ server_t *server_new(server_job_t *job, err_t *err)
     server_t *self = calloc(1, sizeof(*self));
     if (!self)
         abort();
-    if (coordinator_check(job, err) != 0 ||
+    if (server_job_check(job, err) != 0 ||
         s_bind(self, job->bind, model_params(&job->model) * sizeof(float), err) != 0) {
         optimizer_state_clear(&job->optimizer);
         server_destroy(&self);
