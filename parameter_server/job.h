@@ -30,7 +30,7 @@ typedef struct {
 } server_job_t;
 
 /* Do network, data and blocks fit each other? Returns 0 or -1. */
-int server_job_check(const server_job_t *self, err_t *err);
+int server_job_check(const server_job_t *job, err_t *err);
 
 /* A step that is done. */
 typedef struct {
