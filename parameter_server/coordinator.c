@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "base/pool.h"
 #include "math/optimizer.h"
@@ -169,12 +170,8 @@ static const round_worker_t *s_active(coordinator_t *self, uint32_t *n)
     uint32_t n_members;
     int64_t now_ms = (int64_t)s_now_ms(self);
     member_t *members = membership_list(self->members, &n_members);
-    if (n_members > self->workers_room) {
-        self->workers_room = n_members * 2;
-        self->workers = realloc(self->workers, self->workers_room * sizeof(*self->workers));
-        if (!self->workers)
-            abort();
-    }
+    self->workers =
+        array_room(self->workers, n_members, &self->workers_room, sizeof(*self->workers));
     *n = 0;
     for (int silent_too = 0; silent_too < 2 && *n == 0; silent_too++)
         for (uint32_t i = 0; i < n_members; i++)
@@ -275,12 +272,7 @@ static void s_ask_planned(coordinator_t *self, const wire_range_t *plan, uint32_
     for (uint32_t i = 0; i < at; i++)
         if (plan[i].worker == plan[at].worker)
             return;
-    if (n > self->asked_room) {
-        self->asked_room = n * 2;
-        self->asked = realloc(self->asked, self->asked_room * sizeof(*self->asked));
-        if (!self->asked)
-            abort();
-    }
+    self->asked = array_room(self->asked, n, &self->asked_room, sizeof(*self->asked));
     for (uint32_t i = at; i < n; i++)
         if (plan[i].worker == plan[at].worker)
             self->asked[n_asked++] = plan[i];

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 #define MAX_BAD_PARTIALS 3
 #define SILENT_MS        250
 #define SPEED_WEIGHT     0.3 /* of the newest measurement */
@@ -24,6 +26,7 @@ struct membership {
     uint32_t last_id;
     quarantined_t *quarantined; /* owned */
     uint32_t n_quarantined;
+    uint32_t quarantined_room;
 };
 
 membership_t *membership_new(const membership_job_t *job, int64_t liveness_ms)
@@ -46,14 +49,6 @@ void membership_destroy(membership_t **self_p)
     free(self->members);
     free(self->quarantined);
     free(self);
-}
-
-static void *s_grown(void *array, size_t n, size_t size)
-{
-    void *grown = realloc(array, n * size);
-    if (!grown)
-        abort();
-    return grown;
 }
 
 member_t *membership_by_peer(membership_t *self, const wire_peer_t *peer)
@@ -147,10 +142,7 @@ member_t *membership_hello(membership_t *self, const wire_peer_t *peer, const wi
         return NULL;
     if (!self->job.kernel[0])
         memcpy(self->job.kernel, hello->kernel, sizeof(self->job.kernel));
-    if (self->n_members == self->room) {
-        self->room = self->room ? self->room * 2 : 16;
-        self->members = s_grown(self->members, self->room, sizeof(member_t));
-    }
+    self->members = array_room(self->members, self->n_members + 1, &self->room, sizeof(member_t));
     member = &self->members[self->n_members++];
     memset(member, 0, sizeof(*member));
     member->id = ++self->last_id;
@@ -211,8 +203,8 @@ bool membership_bad_partial(membership_t *self, member_t *member)
 {
     if (++member->n_refused < MAX_BAD_PARTIALS)
         return false;
-    self->quarantined =
-        s_grown(self->quarantined, self->n_quarantined + 1, sizeof(*self->quarantined));
+    self->quarantined = array_room(self->quarantined, self->n_quarantined + 1,
+                                   &self->quarantined_room, sizeof(*self->quarantined));
     quarantined_t *entry = &self->quarantined[self->n_quarantined++];
     memcpy(entry->name, member->name, sizeof(entry->name));
     memcpy(entry->host, member->host, sizeof(entry->host));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "parameter_server/assign.h"
 
 /* Late is what takes longer than this many times the expected duration and a scheduler's whim. */
@@ -35,7 +36,8 @@ struct round {
     uint32_t closed_room;
     double *speeds; /* owned; scratch, one a worker */
     uint32_t *ends;
-    uint32_t workers_room;
+    uint32_t speeds_room;
+    uint32_t ends_room;
     bool *asked; /* owned; (n_blocks): was somebody asked for the block in this step? */
     uint32_t n_reissued;
 };
@@ -68,29 +70,6 @@ void round_destroy(round_t **self_p)
     free(self);
 }
 
-/* Room for one element more; doubles, so that a steady run allocates nothing. */
-static void *s_room(void *array, uint32_t n, uint32_t *room, size_t size)
-{
-    if (n < *room)
-        return array;
-    *room = *room ? *room * 2 : 16;
-    void *grown = realloc(array, *room * size);
-    if (!grown)
-        abort();
-    return grown;
-}
-
-static void s_workers_room(round_t *self, uint32_t n_workers)
-{
-    if (n_workers <= self->workers_room)
-        return;
-    self->workers_room = n_workers * 2;
-    self->speeds = realloc(self->speeds, self->workers_room * sizeof(double));
-    self->ends = realloc(self->ends, self->workers_room * sizeof(uint32_t));
-    if (!self->speeds || !self->ends)
-        abort();
-}
-
 /* Everything that one worker owes has to be done before what it is asked for now. */
 static double s_expected_ms(const round_t *self, const round_worker_t *worker, uint32_t n_blocks)
 {
@@ -105,7 +84,7 @@ static void s_issue(round_t *self, const round_worker_t *worker, uint32_t first,
                     bool is_first, double now_ms)
 {
     double expected_ms = s_expected_ms(self, worker, end - first);
-    self->open = s_room(self->open, self->n_open, &self->open_room, sizeof(assignment_t));
+    self->open = array_room(self->open, self->n_open + 1, &self->open_room, sizeof(assignment_t));
     assignment_t *assignment = &self->open[self->n_open++];
     assignment->range = (wire_range_t){worker->worker, first, end};
     assignment->issued_ms = now_ms;
@@ -113,7 +92,7 @@ static void s_issue(round_t *self, const round_worker_t *worker, uint32_t first,
         now_ms + (worker->speed_known ? LATE_FACTOR * expected_ms + LATE_MS : LATE_UNKNOWN_MS);
     assignment->late = false;
     assignment->first = is_first;
-    self->plan = s_room(self->plan, self->n_plan, &self->plan_room, sizeof(wire_range_t));
+    self->plan = array_room(self->plan, self->n_plan + 1, &self->plan_room, sizeof(wire_range_t));
     self->plan[self->n_plan++] = assignment->range;
     for (uint32_t block = first; block < end; block++) {
         self->n_reissued += self->asked[block];
@@ -125,7 +104,8 @@ static void s_issue(round_t *self, const round_worker_t *worker, uint32_t first,
 static void s_issue_range(round_t *self, const round_worker_t *workers, uint32_t n_workers,
                           uint32_t first, uint32_t end, bool is_first, double now_ms)
 {
-    s_workers_room(self, n_workers);
+    self->speeds = array_room(self->speeds, n_workers, &self->speeds_room, sizeof(double));
+    self->ends = array_room(self->ends, n_workers, &self->ends_room, sizeof(uint32_t));
     for (uint32_t i = 0; i < n_workers; i++)
         self->speeds[i] = workers[i].speed;
     assign_ranges(first, end, self->speeds, n_workers, self->node_cost, self->ends);
@@ -170,7 +150,8 @@ const wire_range_t *round_owed(round_t *self, uint32_t worker, uint32_t *n)
     for (uint32_t i = 0; i < self->n_open; i++) {
         if (self->open[i].range.worker != worker)
             continue;
-        self->plan = s_room(self->plan, self->n_plan, &self->plan_room, sizeof(wire_range_t));
+        self->plan =
+            array_room(self->plan, self->n_plan + 1, &self->plan_room, sizeof(wire_range_t));
         self->plan[self->n_plan++] = self->open[i].range;
     }
     return round_plan(self, n);
@@ -185,8 +166,8 @@ static void s_close_complete(round_t *self, const reduce_t *tree, double now_ms)
             first < assignment->range.end)
             continue;
         if (assignment->first && !assignment->late) {
-            self->closed =
-                s_room(self->closed, self->n_closed, &self->closed_room, sizeof(round_closed_t));
+            self->closed = array_room(self->closed, self->n_closed + 1, &self->closed_room,
+                                      sizeof(round_closed_t));
             self->closed[self->n_closed++] = (round_closed_t){
                 assignment->range.worker, assignment->range.end - assignment->range.first,
                 now_ms - assignment->issued_ms};

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 #define HELLO_MS         250 /* between two HELLOs that nobody answers */
 #define TASKS_PER_THREAD 8
 
@@ -180,17 +182,6 @@ static promise_t *s_promise_of(const session_t *self, uint32_t block)
     return NULL;
 }
 
-static void *s_room(void *array, uint32_t n, uint32_t *room, size_t size)
-{
-    if (n < *room)
-        return array;
-    *room = *room ? *room * 2 : 64;
-    void *grown = realloc(array, *room * size);
-    if (!grown)
-        abort();
-    return grown;
-}
-
 /* Cuts a promised node into tasks of at most `level`, so that all threads have work to the end. */
 static void s_cut(session_t *self, node_t node, uint32_t level)
 {
@@ -200,7 +191,7 @@ static void s_cut(session_t *self, node_t node, uint32_t level)
         node_t task = {node.level - shift, (uint32_t)i};
         if (!node_valid(task, self->n_blocks))
             break;
-        self->tasks = s_room(self->tasks, self->n_tasks, &self->tasks_room, sizeof(node_t));
+        self->tasks = array_room(self->tasks, self->n_tasks + 1, &self->tasks_room, sizeof(node_t));
         self->tasks[self->n_tasks++] = task;
     }
 }
@@ -220,8 +211,8 @@ static void s_promise(session_t *self, uint32_t first, uint32_t end)
     rowcache_want(self->rows, first_row, end_row);
     while (first < end) {
         node_t node = node_largest(first, end, self->n_blocks);
-        self->promises =
-            s_room(self->promises, self->n_promises, &self->promises_room, sizeof(promise_t));
+        self->promises = array_room(self->promises, self->n_promises + 1, &self->promises_room,
+                                    sizeof(promise_t));
         self->promises[self->n_promises++] = (promise_t){.node = node};
         s_cut(self, node, level);
         node_range(node, self->n_blocks, &first, &first);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/array.h"
 #include "proto/wire_bounds.h"
 
 #define MAGIC     "drover"
@@ -339,13 +340,8 @@ static void s_take_ranges(reader_t *reader, wire_t *message)
         reader->bad = true;
         return;
     }
-    if (n > message->ranges_room) {
-        wire_range_t *grown = realloc(message->ranges, n * sizeof(*grown));
-        if (!grown)
-            abort();
-        message->ranges = grown;
-        message->ranges_room = n;
-    }
+    message->ranges =
+        array_room(message->ranges, n, &message->ranges_room, sizeof(*message->ranges));
     message->n_ranges = n;
     for (uint32_t i = 0; i < n; i++) {
         message->ranges[i].worker = s_take_u32(&ranges);

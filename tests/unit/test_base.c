@@ -10,22 +10,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/pool.h"
-
-static int s_make_folder(void **state)
-{
-    char template[] = "/tmp/drover-test-XXXXXX";
-    *state = strdup(mkdtemp(template));
-    return 0;
-}
-
-static int s_remove_folder(void **state)
-{
-    char command[256];
-    (void)snprintf(command, sizeof(command), "rm -rf '%s'", (char *)*state);
-    int r = system(command);
-    free(*state);
-    return r;
-}
+#include "scratch.h"
 
 static void test_err_is_one_clean_line(void **state)
 {
@@ -139,12 +124,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_err_is_one_clean_line),
         cmocka_unit_test(test_err_prefix_of_a_full_text_stays_inside),
-        cmocka_unit_test_setup_teardown(test_write_atomic_and_read_back, s_make_folder,
-                                        s_remove_folder),
-        cmocka_unit_test_setup_teardown(test_failed_write_leaves_nothing, s_make_folder,
-                                        s_remove_folder),
-        cmocka_unit_test_setup_teardown(test_make_folder_makes_parents, s_make_folder,
-                                        s_remove_folder),
+        cmocka_unit_test_setup_teardown(test_write_atomic_and_read_back, scratch_make,
+                                        scratch_remove),
+        cmocka_unit_test_setup_teardown(test_failed_write_leaves_nothing, scratch_make,
+                                        scratch_remove),
+        cmocka_unit_test_setup_teardown(test_make_folder_makes_parents, scratch_make,
+                                        scratch_remove),
         cmocka_unit_test(test_pool_reuses_and_outlives),
         cmocka_unit_test(test_pool_shared_buffers_come_back_last),
     };

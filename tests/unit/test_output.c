@@ -10,22 +10,7 @@
 
 #include "base/file.h"
 #include "cli/output.h"
-
-static int s_make_folder(void **state)
-{
-    char template[] = "/tmp/drover-test-XXXXXX";
-    *state = strdup(mkdtemp(template));
-    return 0;
-}
-
-static int s_remove_folder(void **state)
-{
-    char command[256];
-    (void)snprintf(command, sizeof(command), "rm -rf '%s'", (char *)*state);
-    int r = system(command);
-    free(*state);
-    return r;
-}
+#include "scratch.h"
 
 static void s_expect(const char *folder, const char *name, const char *expected)
 {
@@ -182,7 +167,7 @@ static void test_read_history(void **state)
 
 int main(void)
 {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, s_make_folder, s_remove_folder)
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, scratch_make, scratch_remove)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(test_histories_grow_step_by_step),
         IN_FOLDER(test_resume_cuts_what_is_behind_the_checkpoint),

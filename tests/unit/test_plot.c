@@ -9,22 +9,7 @@
 
 #include "base/file.h"
 #include "cli/plot.h"
-
-static int s_make_folder(void **state)
-{
-    char template[] = "/tmp/drover-test-XXXXXX";
-    *state = strdup(mkdtemp(template));
-    return 0;
-}
-
-static int s_remove_folder(void **state)
-{
-    char command[256];
-    (void)snprintf(command, sizeof(command), "rm -rf '%s'", (char *)*state);
-    int r = system(command);
-    free(*state);
-    return r;
-}
+#include "scratch.h"
 
 static char *s_read(const char *folder, const char *name, size_t *size)
 {
@@ -183,7 +168,7 @@ static void test_without_gnuplot(void **state)
 
 int main(void)
 {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, s_make_folder, s_remove_folder)
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, scratch_make, scratch_remove)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(test_all_pictures),    IN_FOLDER(test_extremes),
         IN_FOLDER(test_nothing_to_plot), IN_FOLDER(test_a_broken_script_leaves_the_old_picture),

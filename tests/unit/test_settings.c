@@ -10,24 +10,9 @@
 #include "base/conf.h"
 #include "base/file.h"
 #include "base/settings.h"
+#include "scratch.h"
 
 #define MNIST_YAML TEST_SOURCE_DIR "/../config/mnist.yaml"
-
-static int s_make_folder(void **state)
-{
-    char template[] = "/tmp/drover-test-XXXXXX";
-    *state = strdup(mkdtemp(template));
-    return 0;
-}
-
-static int s_remove_folder(void **state)
-{
-    char command[256];
-    (void)snprintf(command, sizeof(command), "rm -rf '%s'", (char *)*state);
-    int r = system(command);
-    free(*state);
-    return r;
-}
 
 static char *s_printed(const settings_t *settings)
 {
@@ -256,11 +241,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test_setup_teardown(test_file_goes_before_default_and_override_before_file,
-                                        s_make_folder, s_remove_folder),
+                                        scratch_make, scratch_remove),
         cmocka_unit_test(test_failed_load_changes_nothing),
         cmocka_unit_test(test_bounds),
-        cmocka_unit_test_setup_teardown(test_written_settings_load_back, s_make_folder,
-                                        s_remove_folder),
+        cmocka_unit_test_setup_teardown(test_written_settings_load_back, scratch_make,
+                                        scratch_remove),
         cmocka_unit_test(test_mnist_yaml_names_every_key_with_the_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,16 @@
+/* See array.h. */
+#include "base/array.h"
+
+#include <stdlib.h>
+
+void *array_room(void *array, uint32_t n, uint32_t *room, size_t size)
+{
+    if (n <= *room)
+        return array;
+    while (*room < n)
+        *room = *room ? *room * 2 : 16;
+    void *grown = realloc(array, *room * size);
+    if (!grown)
+        abort();
+    return grown;
+}

@@ -1,0 +1,13 @@
+/* Arrays that grow and are used again. */
+#ifndef DROVER_BASE_ARRAY_H
+#define DROVER_BASE_ARRAY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The array with room for n elements of `size` bytes at least, moved if it had to grow; *room is
+ * how many it has room for. Grows by doubling, so that a steady run allocates nothing. Aborts when
+ * out of memory. */
+void *array_room(void *array, uint32_t n, uint32_t *room, size_t size);
+
+#endif
