@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "math/vec.h"
+#include "workers/narrow.h"
 
 #define MAX_LEVELS 33
 
@@ -12,6 +13,7 @@ struct gradient {
     sampler_t sampler;
     pool_t *buffers;    /* borrowed */
     model_room_t *room; /* owned */
+    narrow_t *narrow;   /* owned */
     uint32_t *rows;     /* owned; (block_rows) */
     uint8_t *labels;    /* owned; (block_rows) */
 };
@@ -25,6 +27,7 @@ gradient_t *gradient_new(const model_t *model, const sampler_t *sampler, pool_t 
     self->sampler = *sampler;
     self->buffers = buffers;
     self->room = model_room_new(model, sampler->block_rows);
+    self->narrow = narrow_new(model);
     self->rows = calloc(sampler->block_rows, sizeof(uint32_t));
     self->labels = calloc(sampler->block_rows, sizeof(uint8_t));
     if (!self->rows || !self->labels)
@@ -39,6 +42,7 @@ void gradient_destroy(gradient_t **self_p)
     if (!self)
         return;
     model_room_destroy(&self->room);
+    narrow_destroy(&self->narrow);
     free(self->rows);
     free(self->labels);
     free(self);
@@ -50,14 +54,23 @@ static partial_t s_block(gradient_t *self, const float *params, const uint8_t *i
     size_t D = self->model.n_inputs;
     uint32_t B = sampler_rows(&self->sampler, step, block, self->rows);
     float *x = model_room_input(self->room);
-    for (uint32_t r = 0; r < B; r++) {
-        vec_from_bytes(x + r * D, images + self->rows[r] * D, D);
-        self->labels[r] = labels[self->rows[r]];
-    }
     float *gradient = pool_take(self->buffers);
     uint32_t n_correct;
-    double cost =
-        model_gradient(&self->model, params, self->room, self->labels, B, gradient, &n_correct);
+    double cost;
+    for (uint32_t r = 0; r < B; r++)
+        self->labels[r] = labels[self->rows[r]];
+    if (narrow_begin(self->narrow, images, self->rows, B)) {
+        narrow_inputs(self->narrow, images, self->rows, B, x);
+        cost =
+            model_gradient(narrow_model(self->narrow), narrow_params(self->narrow, params),
+                           self->room, self->labels, B, narrow_gradient(self->narrow), &n_correct);
+        narrow_widen(self->narrow, gradient);
+    } else {
+        for (uint32_t r = 0; r < B; r++)
+            vec_from_bytes(x + r * D, images + self->rows[r] * D, D);
+        cost =
+            model_gradient(&self->model, params, self->room, self->labels, B, gradient, &n_correct);
+    }
     return (partial_t){
         .gradient = gradient,
         .cost = cost,

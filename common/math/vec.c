@@ -36,6 +36,13 @@ SIMD_BODY void vec_from_bytes_body(float *restrict out, const uint8_t *restrict 
 }
 SIMD_VARIANTS(void, vec_from_bytes, (float *out, const uint8_t *bytes, size_t n), (out, bytes, n))
 
+SIMD_BODY void vec_or_bytes_body(uint8_t *restrict any, const uint8_t *restrict bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        any[i] |= bytes[i];
+}
+SIMD_VARIANTS(void, vec_or_bytes, (uint8_t * any, const uint8_t *bytes, size_t n), (any, bytes, n))
+
 SIMD_BODY void vec_sum_rows_body(float *restrict out, const float *restrict a, size_t n_rows,
                                  size_t n_cols)
 {

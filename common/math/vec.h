@@ -15,6 +15,9 @@ void vec_descend(float *out, const float *w, const float *g, float scale, size_t
 /* out[i] = the float nearest bytes[i] / 255. */
 void vec_from_bytes(float *out, const uint8_t *bytes, size_t n);
 
+/* any |= bytes; both (n). */
+void vec_or_bytes(uint8_t *any, const uint8_t *bytes, size_t n);
+
 /* out(n_cols)[c] = sum over r, in order of r, of a(n_rows, n_cols)[r][c]. */
 void vec_sum_rows(float *out, const float *a, size_t n_rows, size_t n_cols);
 
