@@ -1,13 +1,32 @@
 /* drover train: a server and local workers, each a process of its own, over ipc. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/settings.h"
 #include "cli/commands.h"
 #include "cli/run.h"
 #include "cli/supervisor.h"
+#include "proto/link.h"
 
 #define MAX_WORKERS 1024
+
+/* Local workers must be able to reach what the server binds to. */
+static int s_check_bind(const settings_t *settings, err_t *err)
+{
+    const char *bind = settings->server.bind;
+    char planes[4][LINK_ENDPOINT_SIZE];
+    if (strcmp(bind, "auto") == 0)
+        return 0;
+    if (link_planes(bind, planes, err) != 0)
+        return -1;
+    if (strncmp(bind, "inproc://", 9) == 0 || bind[strlen(bind) - 1] == '*')
+        return err_set(err,
+                       "server.bind: local workers cannot find '%s', expected auto, "
+                       "tcp://ADDRESS:PORT or ipc://PATH",
+                       bind);
+    return 0;
+}
 
 int cmd_train(int argc, char **argv)
 {
@@ -49,7 +68,8 @@ int cmd_train(int argc, char **argv)
     char *output = NULL;
     settings_init(&settings);
     status = STATUS_USAGE;
-    if (command_settings(&args, resume, &settings, &err) == 0) {
+    if (command_settings(&args, resume, &settings, &err) == 0 &&
+        s_check_bind(&settings, &err) == 0) {
         log_set_level(settings.log.level);
         output = run_folder(&settings);
         supervisor_config_t config = {

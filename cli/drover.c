@@ -1,6 +1,8 @@
 /* The program: one table of subcommands. Each lives in its own cmd_<name>.c. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "cli/commands.h"
@@ -94,8 +96,21 @@ static int s_run(int argc, char **argv)
     return command ? command->run(argc - 1, argv + 1) : STATUS_USAGE;
 }
 
+/* A standard stream that is closed would be the number of the next file that is opened, and that
+ * file get what is meant for people. */
+static void s_open_standard_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    s_open_standard_streams();
     int status = s_run(argc, argv);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_OK) {
         perror("drover: cannot write to standard output");

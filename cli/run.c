@@ -2,11 +2,14 @@
 #include "cli/run.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +41,7 @@ struct run {
     uint32_t n_done;
     uint32_t n_timed;
     int64_t opened_ms;
+    int lock; /* of the folder; -1 before run_open */
 };
 
 /* The four files: by role, else those in data.path. */
@@ -49,8 +53,7 @@ static int s_find_files(const settings_t *settings, data_files_t *files, err_t *
     if (settings->data.path[0]) {
         if (data_files_find(settings->data.path, files, err) != 0)
             return -1;
-    } else if (!settings->data.train_images[0])
-        return err_set(err, "no data: give --data DIR, or data.train_images and its like");
+    }
     char **found[4] = {&files->train_images, &files->train_labels, &files->test_images,
                        &files->test_labels};
     for (int i = 0; i < 4; i++) {
@@ -146,8 +149,9 @@ static int s_check_checkpoint(const run_t *self, const checkpoint_info_t *info,
              driver->down != settings->training.bold_driver.down ||
              driver->rollback != settings->training.bold_driver.rollback)
         what = "another training.bold_driver";
-    else if (info->step > (uint32_t)settings->training.steps)
-        what = "more steps than training.steps";
+    if (!what && info->step > (uint32_t)settings->training.steps)
+        return err_set(err, "%s: its checkpoint is of step %u, expected at most training.steps, %d",
+                       self->folder, info->step, settings->training.steps);
     if (what)
         return err_set(err, "%s: its checkpoint is of %s than this run's", self->folder, what);
     return 0;
@@ -214,6 +218,7 @@ run_t *run_new(const settings_t *settings, bool resume, err_t *err)
     if (!self)
         abort();
     self->settings = settings;
+    self->lock = -1;
     if (s_load(self, err) != 0)
         goto fail;
     self->model = s_model(settings, dataset_inputs(self->train));
@@ -247,6 +252,8 @@ void run_destroy(run_t **self_p)
         return;
     progress_destroy(&self->progress);
     output_close(&self->output);
+    if (self->lock >= 0)
+        close(self->lock);
     server_record_destroy(&self->last);
     dataset_destroy(&self->train);
     dataset_destroy(&self->test);
@@ -324,15 +331,29 @@ static int s_remove_checkpoints(const char *folder, err_t *err)
     return r;
 }
 
+/* Two runs in one folder would mix their files. The lock goes with the process. */
+static int s_lock(run_t *self, err_t *err)
+{
+    self->lock = open(self->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (self->lock < 0)
+        return err_set_errno(err, "%s: cannot open", self->folder);
+    if (flock(self->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return err_set(err, "%s: another run writes there, expected a folder of its own",
+                       self->folder);
+    return 0;
+}
+
 int run_open(run_t *self, err_t *err)
 {
     char *config = file_join(self->folder, "config.yaml");
     int n_missing = 0;
     int r = -1;
-    if (file_make_folder(self->folder, err) == 0 &&
-        settings_write(self->settings, config, err) == 0 &&
+    /* The config comes behind the removal: a run that finds it there may go on with what is there.
+     */
+    if (file_make_folder(self->folder, err) == 0 && s_lock(self, err) == 0 &&
         s_remove_earlier(self->folder, err) == 0 &&
         (self->last || s_remove_checkpoints(self->folder, err) == 0) &&
+        settings_write(self->settings, config, err) == 0 &&
         (self->output = output_open(self->folder, (int)self->n_done, &n_missing, err)))
         r = 0;
     if (n_missing > 0)

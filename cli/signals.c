@@ -18,6 +18,9 @@ int signals_open(bool children)
     if (now.sa_handler != SIG_IGN)
         sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    sigaction(SIGHUP, NULL, &now);
+    if (now.sa_handler != SIG_IGN)
+        sigaddset(&set, SIGHUP); /* the terminal or ssh session is gone */
     if (children)
         sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_BLOCK, &set, NULL);

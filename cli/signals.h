@@ -4,10 +4,10 @@
 
 #include <stdbool.h>
 
-/* Blocks SIGINT, SIGTERM (and SIGCHLD when `children`) in this thread and those it will start, and
- * returns a descriptor that is readable when one came. A SIGINT that the parent made this process
- * ignore stays ignored; SIGPIPE is ignored from now on. Aborts only when the system has no
- * descriptors left. */
+/* Blocks SIGINT, SIGTERM, SIGHUP (and SIGCHLD when `children`) in this thread and those it will
+ * start, and returns a descriptor that is readable when one came. A SIGINT or SIGHUP that the
+ * parent made this process ignore stays ignored; SIGPIPE is ignored from now on. Aborts only when
+ * the system has no descriptors left. */
 int signals_open(bool children);
 
 /* Takes one signal; 0 when there is none. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +45,7 @@ typedef struct {
     child_t *children; /* owned */
     int n_children;
     bool released; /* a worker has ended with success: the server let it go, or the user */
+    struct stat config_before; /* of the output folder's config.yaml; zero when there was none */
     int signals;
     int stopped_by;
 } supervisor_t;
@@ -130,6 +132,27 @@ static pid_t s_spawn_worker(const supervisor_t *self, int number)
     return s_spawn(self, words);
 }
 
+static struct stat s_config_file(const supervisor_t *self)
+{
+    struct stat st;
+    char *config = file_join(self->config->output, "config.yaml");
+    if (stat(config, &st) != 0)
+        memset(&st, 0, sizeof(st));
+    free(config);
+    return st;
+}
+
+/* Has this run, and not an earlier one, written the folder's config.yaml? It is always a new file.
+ */
+static bool s_run_has_begun(const supervisor_t *self)
+{
+    struct stat now = s_config_file(self);
+    const struct stat *before = &self->config_before;
+    return now.st_ino != 0 &&
+           (now.st_ino != before->st_ino || now.st_ctim.tv_sec != before->st_ctim.tv_sec ||
+            now.st_ctim.tv_nsec != before->st_ctim.tv_nsec);
+}
+
 /* Starts what is due. A run that has begun to write its folder is gone on with. */
 static int s_start_due(supervisor_t *self, err_t *err)
 {
@@ -140,10 +163,8 @@ static int s_start_due(supervisor_t *self, err_t *err)
             continue;
         bool again = child->started_ms > 0;
         if (i == SERVER) {
-            char *config = file_join(self->config->output, "config.yaml");
-            child->pid =
-                s_spawn_server(self, self->config->resume || (again && file_exists(config)));
-            free(config);
+            bool resume = self->config->resume || (again && s_run_has_begun(self));
+            child->pid = s_spawn_server(self, resume);
         } else
             child->pid = s_spawn_worker(self, i);
         if (child->pid < 0) {
@@ -261,10 +282,8 @@ static int s_supervise(supervisor_t *self, err_t *err)
         if (s_start_due(self, err) != 0)
             return STATUS_FAILURE;
         s_wait(self, s_next_due_ms(self));
-        if (s_workers_left(self, false) > 0 || self->released || !self->folder[0] || server->over ||
-            self->stopped_by)
+        if (s_workers_left(self, false) > 0 || self->released || server->over || self->stopped_by)
             continue;
-        /* nobody else can reach private sockets */
         err_set(err, "all %d local workers have failed before the training was done",
                 self->n_children - 1);
         s_stop(self, SIGTERM);
@@ -284,14 +303,26 @@ static int s_supervise(supervisor_t *self, err_t *err)
     return self->stopped_by && status != STATUS_FAILURE ? signals_status(self->stopped_by) : status;
 }
 
+/* Where local workers reach a server that is bound to all addresses. */
+static void s_local_endpoint(const char *bind, char *endpoint, size_t size)
+{
+    static const char *const anywhere[] = {"tcp://*:", "tcp://0.0.0.0:", "tcp://[::]:"};
+    static const char *const here[] = {"tcp://127.0.0.1:", "tcp://127.0.0.1:", "tcp://[::1]:"};
+    (void)snprintf(endpoint, size, "%s", bind);
+    for (int i = 0; i < 3; i++)
+        if (strncmp(bind, anywhere[i], strlen(anywhere[i])) == 0)
+            (void)snprintf(endpoint, size, "%s%s", here[i], bind + strlen(anywhere[i]));
+}
+
 static int s_open(supervisor_t *self, err_t *err)
 {
     const char *bind = self->config->settings->server.bind;
+    self->config_before = s_config_file(self);
     ssize_t n = readlink("/proc/self/exe", self->program, sizeof(self->program) - 1);
     if (n < 0)
         return err_set_errno(err, "/proc/self/exe: cannot read");
     if (strcmp(bind, "auto") != 0) {
-        (void)snprintf(self->endpoint, sizeof(self->endpoint), "%s", bind);
+        s_local_endpoint(bind, self->endpoint, sizeof(self->endpoint));
         return 0;
     }
     (void)snprintf(self->folder, sizeof(self->folder), "/tmp/drover-XXXXXX");

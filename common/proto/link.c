@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/handover.h"
 
@@ -18,6 +19,7 @@ struct link {
     zmq_msg_t header;      /* the last received */
     bool has_header;
     char endpoint[LINK_ENDPOINT_SIZE];
+    char path[LINK_ENDPOINT_SIZE]; /* of a bound ipc socket; "" for others */
 };
 
 /* Queues in messages, by role. Weights and partials are large and a late one is worthless: short
@@ -30,7 +32,7 @@ static const struct {
     int linger_ms;
 } s_roles[] = {
     [LINK_CONTROL_SERVER] = {"control", ZMQ_ROUTER, 1000, 10000, 1000},
-    [LINK_DATA_SERVER] = {"data", ZMQ_ROUTER, 64, 1000, 0},
+    [LINK_DATA_SERVER] = {"data", ZMQ_ROUTER, 8, 1000, 0},
     [LINK_WEIGHTS_SERVER] = {"weights", ZMQ_PUB, 4, 1, 0},
     [LINK_GRADIENTS_SERVER] = {"gradients", ZMQ_PULL, 1, 64, 0},
     [LINK_CONTROL_WORKER] = {"control", ZMQ_DEALER, 1000, 1000, 1000},
@@ -86,6 +88,8 @@ link_t *link_bind(link_role_t role, const char *endpoint, size_t max_frame_bytes
         return NULL;
     }
     (void)snprintf(self->endpoint, sizeof(self->endpoint), "%s", zsock_endpoint(self->socket));
+    if (strncmp(endpoint, "ipc://", 6) == 0 && endpoint[6] != '@')
+        (void)snprintf(self->path, sizeof(self->path), "%s", endpoint + 6);
     return self;
 }
 
@@ -111,6 +115,8 @@ void link_destroy(link_t **self_p)
     if (self->has_header)
         zmq_msg_close(&self->header);
     zsock_destroy(&self->socket);
+    if (self->path[0])
+        (void)unlink(self->path); /* libzmq leaves it */
     wire_buffer_destroy(&self->buffer);
     free(self);
 }
