@@ -24,11 +24,10 @@
 #define PROBE_MS     100  /* between two looks at the silent */
 
 /* What one more node costs, in blocks: a gradient through the socket and the sum at about 2 GB/s,
- * against some 0.2 us for the multiply-adds of a row and 1000 parameters. Only balance depends on
- * it, never the bits. */
-static double s_node_cost(size_t n_params, uint32_t block_rows)
+ * against some 0.2 us for the multiply-adds of a row and 1000 parameters; the parameters cancel.
+ * Only balance depends on it, never the bits. */
+static double s_node_cost(uint32_t block_rows)
 {
-    (void)n_params; /* it cancels: both grow with the parameters */
     return 10.0 / block_rows;
 }
 
@@ -88,7 +87,7 @@ coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *por
     (void)snprintf(admission.digest, sizeof(admission.digest), "%s", dataset_digest(job->data));
     self->members = membership_new(&admission, LIVENESS_MS);
     self->aggregate = aggregate_new(job->sampler, self->n_params);
-    self->round = round_new(self->n_blocks, s_node_cost(self->n_params, job->sampler.block_rows));
+    self->round = round_new(self->n_blocks, s_node_cost(job->sampler.block_rows));
     self->weights_pool = pool_new(gradient_bytes);
     self->optimizer = optimizer_new(self->n_params, &self->job.optimizer, self->weights_pool);
     self->frames_pool = pool_new(sizeof(frame_t));
@@ -179,8 +178,21 @@ static const round_worker_t *s_active(coordinator_t *self, uint32_t *n)
                 (silent_too || !membership_silent(&members[i], now_ms)))
                 self->workers[(*n)++] =
                     (round_worker_t){members[i].id, membership_speed(self->members, &members[i]),
-                                     members[i].blocks_per_ms > 0};
+                                     members[i].blocks_per_ms > 0, members[i].doubt};
     return self->workers;
+}
+
+/* Workers too slow for a single block of this step. The plan is in the order of the members. */
+static void s_rest_unplanned(coordinator_t *self, const wire_range_t *plan, uint32_t n)
+{
+    uint32_t n_members, at = 0;
+    member_t *members = membership_list(self->members, &n_members);
+    for (uint32_t i = 0; i < n_members; i++) {
+        while (at < n && plan[at].worker < members[i].id)
+            at++;
+        if (members[i].state == MEMBER_ACTIVE && (at == n || plan[at].worker != members[i].id))
+            membership_rested(&members[i]);
+    }
 }
 
 static void s_begin_step(coordinator_t *self)
@@ -194,6 +206,7 @@ static void s_begin_step(coordinator_t *self)
     round_begin(self->round, workers, n_workers, self->started_ms);
     self->out.ranges = (wire_range_t *)round_plan(self->round, &n);
     self->out.n_ranges = n;
+    s_rest_unplanned(self, self->out.ranges, n);
     frame_t weights = {.present = false};
     frame_share(&weights, &self->current);
     self->ports.weights(self->ports.context, s_message(self, WIRE_STEP), &weights);
@@ -297,7 +310,11 @@ static void s_plan(coordinator_t *self)
     round_closed_t closed;
     while (round_take_closed(self->round, &closed)) {
         member_t *member = membership_by_id(self->members, closed.worker);
-        if (member)
+        if (member && closed.late) {
+            log_warn("worker.late", "step=%u name=%s blocks=%u after_ms=%.0f", self->step,
+                     member->name, closed.n_blocks, closed.elapsed_ms);
+            membership_late(member);
+        } else if (member)
             membership_measure(member, closed.n_blocks, closed.elapsed_ms);
     }
     const wire_range_t *plan = round_plan(self->round, &n);

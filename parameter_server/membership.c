@@ -9,6 +9,7 @@
 
 #define MAX_BAD_PARTIALS 3
 #define SILENT_MS        250
+#define MIN_TRUST        1e-4
 #define SPEED_WEIGHT     0.3 /* of the newest measurement */
 
 typedef struct {
@@ -176,6 +177,7 @@ bool membership_ready(membership_t *self, member_t *member, const wire_ready_t *
 
 void membership_measure(member_t *member, uint32_t n_blocks, double elapsed_ms)
 {
+    member->doubt *= 0.5;
     if (n_blocks == 0 || elapsed_ms <= 0)
         return;
     double speed = n_blocks / elapsed_ms;
@@ -184,6 +186,19 @@ void membership_measure(member_t *member, uint32_t n_blocks, double elapsed_ms)
     else if (member->n_measured > 1)
         member->blocks_per_ms += SPEED_WEIGHT * (speed - member->blocks_per_ms);
     member->n_measured++;
+}
+
+void membership_late(member_t *member)
+{
+    double trust = (1 - member->doubt) / 4;
+    member->doubt = trust < MIN_TRUST ? 1 - MIN_TRUST : 1 - trust;
+}
+
+void membership_rested(member_t *member)
+{
+    member->doubt = 1 - (1 - member->doubt) * 1.02; /* from a tenth back to all in 120 steps */
+    if (member->doubt < 0)
+        member->doubt = 0;
 }
 
 double membership_speed(const membership_t *self, const member_t *member)

@@ -28,6 +28,7 @@ typedef struct {
     double repeated_ms;   /* when weights were last sent to it alone */
     double blocks_per_ms; /* measured; 0 while unknown */
     uint32_t n_measured;
+    double doubt;       /* 0 to 1: the part of its share that it is not trusted with */
     uint32_t n_refused; /* bad partials */
 } member_t;
 
@@ -69,6 +70,14 @@ const char *membership_kernel(const membership_t *self);
 
 /* It computed n_blocks in elapsed_ms. The first time, with data on the way, does not count. */
 void membership_measure(member_t *member, uint32_t n_blocks, double elapsed_ms);
+
+/* It is late with what it was asked for: it gets less of the next step, and less and less as long
+ * as it stays late, down to nothing. One that answers in time gets its share back in a few steps.
+ */
+void membership_late(member_t *member);
+
+/* It was not planned with in a step: by and by it will be tried again. */
+void membership_rested(member_t *member);
 
 /* The speeds to plan with: measured, or the mean of those measured (1 when there is none). */
 double membership_speed(const membership_t *self, const member_t *member);

@@ -11,7 +11,9 @@
 /* Late is what takes longer than this many times the expected duration and a scheduler's whim. */
 #define LATE_FACTOR 3.0
 #define LATE_MS     30.0
-/* Before any speed is known, and with the data still on its way. */
+/* Of a worker whose speed is not known, with the data still on its way: when others' are, and when
+ * nobody's is. */
+#define LATE_NEW_MS     1000.0
 #define LATE_UNKNOWN_MS 5000.0
 
 typedef struct {
@@ -39,6 +41,7 @@ struct round {
     uint32_t speeds_room;
     uint32_t ends_room;
     bool *asked; /* owned; (n_blocks): was somebody asked for the block in this step? */
+    bool any_speed_known;
     uint32_t n_reissued;
 };
 
@@ -88,8 +91,9 @@ static void s_issue(round_t *self, const round_worker_t *worker, uint32_t first,
     assignment_t *assignment = &self->open[self->n_open++];
     assignment->range = (wire_range_t){worker->worker, first, end};
     assignment->issued_ms = now_ms;
-    assignment->late_ms =
-        now_ms + (worker->speed_known ? LATE_FACTOR * expected_ms + LATE_MS : LATE_UNKNOWN_MS);
+    assignment->late_ms = now_ms + LATE_FACTOR * expected_ms + LATE_MS;
+    if (!worker->speed_known)
+        assignment->late_ms = now_ms + (self->any_speed_known ? LATE_NEW_MS : LATE_UNKNOWN_MS);
     assignment->late = false;
     assignment->first = is_first;
     self->plan = array_room(self->plan, self->n_plan + 1, &self->plan_room, sizeof(wire_range_t));
@@ -100,6 +104,13 @@ static void s_issue(round_t *self, const round_worker_t *worker, uint32_t first,
     }
 }
 
+static void s_note_speeds(round_t *self, const round_worker_t *workers, uint32_t n_workers)
+{
+    self->any_speed_known = false;
+    for (uint32_t i = 0; i < n_workers; i++)
+        self->any_speed_known |= workers[i].speed_known;
+}
+
 /* Blocks [first, end) over the workers. */
 static void s_issue_range(round_t *self, const round_worker_t *workers, uint32_t n_workers,
                           uint32_t first, uint32_t end, bool is_first, double now_ms)
@@ -107,7 +118,7 @@ static void s_issue_range(round_t *self, const round_worker_t *workers, uint32_t
     self->speeds = array_room(self->speeds, n_workers, &self->speeds_room, sizeof(double));
     self->ends = array_room(self->ends, n_workers, &self->ends_room, sizeof(uint32_t));
     for (uint32_t i = 0; i < n_workers; i++)
-        self->speeds[i] = workers[i].speed;
+        self->speeds[i] = workers[i].speed * (1 - workers[i].doubt);
     assign_ranges(first, end, self->speeds, n_workers, self->node_cost, self->ends);
     for (uint32_t i = 0; i < n_workers; first = self->ends[i], i++)
         if (self->ends[i] > first)
@@ -121,6 +132,7 @@ void round_begin(round_t *self, const round_worker_t *workers, uint32_t n_worker
     self->n_closed = 0;
     self->n_reissued = 0;
     memset(self->asked, 0, self->n_blocks * sizeof(bool));
+    s_note_speeds(self, workers, n_workers);
     if (n_workers > 0)
         s_issue_range(self, workers, n_workers, 0, self->n_blocks, true, now_ms);
 }
@@ -157,6 +169,16 @@ const wire_range_t *round_owed(round_t *self, uint32_t worker, uint32_t *n)
     return round_plan(self, n);
 }
 
+/* Notes what an assignment says of its worker. */
+static void s_report(round_t *self, const assignment_t *assignment, double now_ms)
+{
+    self->closed =
+        array_room(self->closed, self->n_closed + 1, &self->closed_room, sizeof(round_closed_t));
+    self->closed[self->n_closed++] =
+        (round_closed_t){assignment->range.worker, assignment->range.end - assignment->range.first,
+                         now_ms - assignment->issued_ms, assignment->late};
+}
+
 static void s_close_complete(round_t *self, const reduce_t *tree, double now_ms)
 {
     for (uint32_t i = self->n_open; i-- > 0;) {
@@ -165,13 +187,8 @@ static void s_close_complete(round_t *self, const reduce_t *tree, double now_ms)
         if (reduce_missing(tree, assignment->range.first, &first, &end) &&
             first < assignment->range.end)
             continue;
-        if (assignment->first && !assignment->late) {
-            self->closed = array_room(self->closed, self->n_closed + 1, &self->closed_room,
-                                      sizeof(round_closed_t));
-            self->closed[self->n_closed++] = (round_closed_t){
-                assignment->range.worker, assignment->range.end - assignment->range.first,
-                now_ms - assignment->issued_ms};
-        }
+        if (assignment->first && !assignment->late)
+            s_report(self, assignment, now_ms);
         s_drop(self, i);
     }
 }
@@ -258,9 +275,16 @@ void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *worke
                 uint32_t n_workers, double now_ms)
 {
     self->n_plan = 0;
+    s_note_speeds(self, workers, n_workers);
     s_close_complete(self, tree, now_ms);
-    for (uint32_t i = 0; i < self->n_open; i++)
-        self->open[i].late |= now_ms >= self->open[i].late_ms;
+    for (uint32_t i = 0; i < self->n_open; i++) {
+        assignment_t *assignment = &self->open[i];
+        if (assignment->late || now_ms < assignment->late_ms)
+            continue;
+        assignment->late = true;
+        if (assignment->first)
+            s_report(self, assignment, now_ms);
+    }
     uint32_t first, end;
     if (n_workers == 0 || !s_uncovered(self, tree, 0, &first, &end))
         return;

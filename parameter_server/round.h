@@ -19,13 +19,16 @@ typedef struct {
     uint32_t worker;
     double speed;
     bool speed_known;
+    double doubt; /* 0 to below 1: the part of its share that it is not trusted with */
 } round_worker_t;
 
-/* An assignment that has just closed: what its worker took for what it was asked. */
+/* An assignment of round_begin that has just closed, or become late: what its worker took for what
+ * it was asked, or has taken so far. */
 typedef struct {
     uint32_t worker;
     uint32_t n_blocks;
     double elapsed_ms;
+    bool late;
 } round_closed_t;
 
 typedef struct round round_t;
@@ -52,7 +55,7 @@ const wire_range_t *round_owed(round_t *self, uint32_t worker, uint32_t *n);
 void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *workers,
                 uint32_t n_workers, double now_ms);
 
-/* Takes one closed assignment that was not late, oldest first; false when there is none. */
+/* Takes one closed or late assignment, oldest first; false when there is none. */
 bool round_take_closed(round_t *self, round_closed_t *closed);
 
 /* When round_tick must be called next, at the latest; INFINITY when nothing is owed. */

@@ -72,8 +72,8 @@ static void s_assert_plan(const round_t *round, const wire_range_t *expected, ui
 #define NO_PLAN NULL, 0
 
 /* One block a millisecond each; what takes longer than 3 times that and 30 ms is late. */
-static const round_worker_t s_two[] = {{1, 1.0, true}, {2, 1.0, true}};
-static const round_worker_t s_three[] = {{1, 1.0, true}, {2, 1.0, true}, {3, 1.0, true}};
+static const round_worker_t s_two[] = {{1, 1.0, true, 0}, {2, 1.0, true, 0}};
+static const round_worker_t s_three[] = {{1, 1.0, true, 0}, {2, 1.0, true, 0}, {3, 1.0, true, 0}};
 
 typedef struct {
     round_t *round;
@@ -128,6 +128,35 @@ static void test_plans_and_closes(void **state)
     s_end(&world);
 }
 
+static void test_a_doubtful_worker_gets_little(void **state)
+{
+    (void)state;
+    world_t world = s_new(8);
+    round_worker_t workers[] = {{1, 1.0, true, 0.99}, {2, 1.0, true, 0}};
+    round_begin(world.round, workers, 2, 0);
+    s_assert_plan(world.round, PLAN({2, 0, 8}));
+    workers[0].doubt = 0.75;
+    round_begin(world.round, workers, 2, 0);
+    s_assert_plan(world.round, PLAN({1, 0, 2}, {2, 2, 8}));
+    s_end(&world);
+}
+
+/* The first step of one whose speed is not known may take a second, or 5 when nobody's is. */
+static void test_a_newcomer_is_late_after_a_second(void **state)
+{
+    (void)state;
+    world_t world = s_new(8);
+    const round_worker_t new_and_old[] = {{1, 1.0, false, 0}, {2, 1.0, true, 0}};
+    const round_worker_t new_only[] = {{1, 1.0, false, 0}};
+    round_begin(world.round, new_only, 1, 0);
+    assert_true(round_deadline_ms(world.round) == 5000);
+    round_begin(world.round, new_and_old, 2, 0);
+    s_done(world.tree, 4, 8, 8);
+    round_tick(world.round, world.tree, new_and_old, 2, 10);
+    assert_true(round_deadline_ms(world.round) == 1000);
+    s_end(&world);
+}
+
 static void test_late_blocks_go_to_the_idle(void **state)
 {
     (void)state;
@@ -139,14 +168,18 @@ static void test_late_blocks_go_to_the_idle(void **state)
     round_tick(world.round, world.tree, s_two, 2, 41.9);
     s_assert_plan(world.round, NO_PLAN);
     assert_true(round_take_closed(world.round, &closed));
+    assert_false(closed.late);
     round_tick(world.round, world.tree, s_two, 2, 42);
     s_assert_plan(world.round, PLAN({2, 0, 1}, {2, 2, 4})); /* only what is missing */
     assert_int_equal(round_reissued(world.round), 3);
+    assert_true(
+        round_take_closed(world.round, &closed)); /* who is late is said at once, and once */
+    assert_true(closed.late && closed.worker == 1 && closed.elapsed_ms == 42);
     round_tick(world.round, world.tree, s_two, 2, 43);
     s_assert_plan(world.round, NO_PLAN);
     s_done(world.tree, 0, 4, 8); /* whoever sent it */
     round_tick(world.round, world.tree, s_two, 2, 44);
-    assert_false(round_take_closed(world.round, &closed)); /* late ones measure nobody */
+    assert_false(round_take_closed(world.round, &closed)); /* what was late measures nobody */
     assert_true(isinf(round_deadline_ms(world.round)));
     uint32_t n;
     round_owed(world.round, 1, &n);
@@ -158,7 +191,7 @@ static void test_late_blocks_wait_while_all_are_busy(void **state)
 {
     (void)state;
     world_t world = s_new(100);
-    round_worker_t workers[] = {{1, 9.0, true}, {2, 1.0, true}}; /* 90 blocks and 10 */
+    round_worker_t workers[] = {{1, 9.0, true, 0}, {2, 1.0, true, 0}}; /* 90 blocks and 10 */
     round_begin(world.round, workers, 2, 0);
     round_tick(world.round, world.tree, workers, 2, 59); /* 30 + 3 * 10 is not over */
     workers[1].speed = 100; /* whatever it is now: deadlines were set */
@@ -169,7 +202,8 @@ static void test_late_blocks_wait_while_all_are_busy(void **state)
     s_end(&world);
 
     world = s_new(100);
-    round_worker_t mixed[] = {{1, 1.0, true}, {2, 1.0, false}}; /* nobody knows how fast 2 is */
+    round_worker_t mixed[] = {{1, 1.0, true, 0},
+                              {2, 1.0, false, 0}}; /* nobody knows how fast 2 is */
     round_begin(world.round, mixed, 2, 0);
     assert_true(round_deadline_ms(world.round) == 30 + 3 * 50);
     round_tick(world.round, world.tree, mixed, 2, 200);
@@ -203,7 +237,7 @@ static void test_orphans_behind_late_blocks(void **state)
 {
     (void)state;
     world_t world = s_new(12);
-    const round_worker_t mixed[] = {{1, 1.0, true}, {2, 1.0, false}, {3, 1.0, true}};
+    const round_worker_t mixed[] = {{1, 1.0, true, 0}, {2, 1.0, false, 0}, {3, 1.0, true, 0}};
     round_begin(world.round, mixed, 3, 0);
     round_tick(world.round, world.tree, mixed, 3, 50); /* 1 and 3 are late, 2 has time */
     s_assert_plan(world.round, NO_PLAN);
@@ -339,7 +373,7 @@ static void s_appear(sim_t *sim)
     double speed = pow(10, s_random() * 2 - 1);
     sim->real[id].speed = s_random() < 0.2 ? speed / 30 : speed; /* slower than it was measured */
     sim->real[id].busy_until_ms = sim->now_ms;
-    sim->workers[sim->n_workers++] = (round_worker_t){id, speed, s_random() < 0.8};
+    sim->workers[sim->n_workers++] = (round_worker_t){id, speed, s_random() < 0.8, 0};
 }
 
 static void s_forget(sim_t *sim, uint32_t worker)
@@ -492,6 +526,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plans_and_closes),
+        cmocka_unit_test(test_a_doubtful_worker_gets_little),
+        cmocka_unit_test(test_a_newcomer_is_late_after_a_second),
         cmocka_unit_test(test_late_blocks_go_to_the_idle),
         cmocka_unit_test(test_late_blocks_wait_while_all_are_busy),
         cmocka_unit_test(test_orphans_are_given_away_at_once),
