@@ -59,15 +59,30 @@ static void s_set_state(safetensors_t *file, const checkpoint_state_t *state, si
     }
 }
 
-/* A file may be whole and its bytes not those that were written. */
-static uint64_t s_digest(const float *params, const checkpoint_state_t *state, size_t n_params)
+/* A file may be whole and its bytes not those that were written: a digest over the tensors and over
+ * all that the metadata say, in the exact form of their values. */
+static uint64_t s_digest(const checkpoint_info_t *info, const float *params,
+                         const checkpoint_state_t *state)
 {
-    size_t bytes = n_params * sizeof(float);
-    uint64_t digest = wire_digest(params, bytes);
-    if (state && state->optimizer.kept_weights)
-        digest ^= wire_digest(state->optimizer.kept_weights, bytes) * 3 ^
-                  wire_digest(state->optimizer.kept_gradient, bytes) * 5;
-    return digest;
+    size_t bytes = model_params(&info->model) * sizeof(float);
+    char shape[512], text[1280];
+    model_describe(&info->model, shape, sizeof(shape));
+    int n = snprintf(text, sizeof(text), "%s %u %" PRIu64 " %s %s %" PRIx64, shape, info->step,
+                     info->seed, info->digest, info->kernel, wire_digest(params, bytes));
+    if (state) {
+        const optimizer_state_t *optimizer = &state->optimizer;
+        const bold_driver_t *driver = &optimizer->driver;
+        n += snprintf(text + n, sizeof(text) - (size_t)n,
+                      " %a %u %" PRIu64 " %u %a %a %d %a %a %a %d %" PRIu64, state->fraction,
+                      state->block_rows, state->run, state->incarnation, driver->up, driver->down,
+                      driver->rollback, driver->rate, driver->safe_rate, driver->cost,
+                      driver->has_cost, optimizer->kept_rows);
+        if (optimizer->kept_weights)
+            n += snprintf(text + n, sizeof(text) - (size_t)n, " %" PRIx64 " %" PRIx64,
+                          wire_digest(optimizer->kept_weights, bytes),
+                          wire_digest(optimizer->kept_gradient, bytes));
+    }
+    return wire_digest(text, (size_t)n);
 }
 
 static void s_layer_names(uint32_t l, char weight[32], char bias[32])
@@ -90,7 +105,7 @@ int checkpoint_write(const char *path, const checkpoint_info_t *info, const floa
     s_set_u64(file, "seed", info->seed);
     s_set_u64(file, "inputs", model->n_inputs);
     s_set_u64(file, "layers", model->n_layers);
-    s_set_u64(file, "tensors_digest", s_digest(params, state, n_params));
+    s_set_u64(file, "digest", s_digest(info, params, state));
     if (state)
         s_set_state(file, state, n_params);
     for (uint32_t l = 0; l < model->n_layers; l++) {
@@ -315,9 +330,9 @@ int checkpoint_read(const char *path, checkpoint_info_t *info, float **params,
     if (!file)
         return -1;
     bool is_checkpoint = safetensors_meta(file, "run") != NULL;
-    bool has_digest = is_checkpoint || safetensors_meta(file, "tensors_digest") != NULL;
+    bool has_digest = is_checkpoint || safetensors_meta(file, "digest") != NULL;
     if (s_read_info(file, path, info, err) != 0 ||
-        (has_digest && s_get_u64(file, path, "tensors_digest", UINT64_MAX, &digest, err) != 0))
+        (has_digest && s_get_u64(file, path, "digest", UINT64_MAX, &digest, err) != 0))
         goto out;
     size_t n_params = model_params(&info->model);
     values = malloc(n_params * sizeof(float));
@@ -334,8 +349,8 @@ int checkpoint_read(const char *path, checkpoint_info_t *info, float **params,
     }
     if (is_checkpoint && s_read_state(file, path, n_params, &found, err) != 0)
         goto out;
-    if (has_digest && s_digest(values, is_checkpoint ? &found : NULL, n_params) != digest)
-        err_set(err, "%s: damaged: the tensors are not those that were written", path);
+    if (has_digest && s_digest(info, values, is_checkpoint ? &found : NULL) != digest)
+        err_set(err, "%s: damaged: it does not hold what was written", path);
     else
         r = 0;
     if (r == 0 && state)
