@@ -54,7 +54,7 @@ idx() {
     refused 1 'drover server: empty: .*train-images-idx3-ubyte.*' "$DROVER" train --data empty --output out
     refused_on nowhere "$labels" 'nowhere: cannot open: No such file or directory'
     refused_on "$images" nowhere 'nowhere: cannot open: No such file or directory'
-    refused 1 'drover server: no data: .*--data DIR.*' "$DROVER" train --output out
+    refused 2 'drover train: no data: .*--data DIR.*' "$DROVER" train --output out
     refused 1 'drover worker: nowhere: no such folder, .*' "$DROVER" worker "ipc://$work/x" --data nowhere
     refused 2 'drover train: nowhere.yaml: cannot open: No such file or directory.*' \
         "$DROVER" train nowhere.yaml --output out

@@ -101,3 +101,37 @@ resumed() {
     [ "$(grep -c 'server.restarted' run.log)" -eq 3 ]
     [ "$(grep -c 'worker.restarted' run.log)" -eq 3 ]
 }
+
+@test "what an earlier run left is not gone on with when the server dies before it has begun" {
+    data_of digits
+    "$DROVER" train --data "$data" --output run --steps 5
+    mkfifo images # the server waits for its data until we give them
+    start_background run "$DROVER" train --output run --steps 5 \
+        --set data.train_images=images --set "data.train_labels=$data/train-labels-idx1-ubyte" \
+        --set training.learning_rate=0.05
+    wait_for 30 kill_child 'drover server'
+    wait_for_line 30 run 'server.restarted'
+    cat "$data/train-images-idx3-ubyte" >images
+    wait_exit 60 run
+    expect_status 0
+    run ! grep -q 'run.resumed' run.log
+    [ "$(metric run learning_rate | head -n 1)" = 0.05 ]
+    [ "$(wc -l <run/metrics.jsonl)" -eq 5 ]
+}
+
+@test "two runs do not write to one folder" {
+    data_of digits
+    start_background one "$DROVER" train --data "$data" --output run --steps 100000
+    wait_for 30 steps_done run 3
+    run "$DROVER" train --data "$data" --output run --steps 5
+    expect_status 1
+    [ "$output" = 'drover server: run: another run writes there, expected a folder of its own' ]
+    run "$DROVER" train --resume run --output elsewhere
+    expect_status 2
+    [ "$output" = 'drover train: --resume run goes on in that folder; expected no other output' ]
+    steps=$(wc -l <run/metrics.jsonl)
+    wait_for 30 steps_done run $((steps + 3)) # the first goes on
+    signal one INT
+    wait_exit 30 one
+    expect_status 130
+}
