@@ -1,9 +1,10 @@
 /* The codec of drover's messages: docs/protocol.md is the normative text.
  *
- * A message is a small MessagePack header and, for some types, one raw frame behind it. The header
- * is an array of eight: magic, version, type, run, incarnation, step, digest of the frame (XXH3-64,
- * 0 without one), and the type's own fields as an array. What comes from a peer is bounded by a
- * walk over its bytes before MessagePack may allocate for it.
+ * A message is a small header and, for some types, one raw frame behind it. The header is a
+ * MessagePack array of eight (magic, version, type, run, incarnation, step, digest of the frame,
+ * and the type's own fields as an array) and the digest of that array's bytes. Digests are XXH3-64.
+ * What comes from a peer is bounded by a walk over its bytes before MessagePack may allocate for
+ * it.
  */
 #ifndef DROVER_PROTO_WIRE_H
 #define DROVER_PROTO_WIRE_H
@@ -27,6 +28,9 @@
 #define WIRE_DIGEST_SIZE      33
 #define WIRE_PLANE_SIZE       64
 #define WIRE_TEXT_SIZE        256
+#define WIRE_STATE_SIZE       16
+#define WIRE_MAX_MEMBERS      4096u /* in one REPORT message ... */
+#define WIRE_MAX_QUARANTINED  256u  /* ... and names and hosts that are let in no more */
 
 typedef enum {
     WIRE_HELLO = 1,     /* control, worker to server: who I am */
@@ -42,6 +46,8 @@ typedef enum {
     WIRE_PARTIAL = 11,  /* gradients, worker to server: one node */
     WIRE_FETCH = 12,    /* data, worker to server: rows wanted */
     WIRE_ROWS = 13,     /* data, server to worker: rows */
+    WIRE_STATUS = 14,   /* control, anyone to server: how is it going? */
+    WIRE_REPORT = 15,   /* control, server to who asked: its members and how far it is */
 } wire_type_t;
 
 typedef enum {
@@ -58,6 +64,7 @@ typedef enum {
     WIRE_BAD_BYTES,   /* not MessagePack, too long, too deep, or cut off */
     WIRE_BAD_MAGIC,   /* not drover's */
     WIRE_BAD_VERSION, /* drover's, of another version: wire_t.version says which */
+    WIRE_BAD_DIGEST,  /* the header's bytes are not those that were sent */
     WIRE_BAD_TYPE,    /* an unknown type */
     WIRE_BAD_FIELD,   /* a field missing, of another type or out of bounds */
     WIRE_BAD_FRAME,   /* frame missing, unexpected, or not what the digest says */
@@ -85,6 +92,7 @@ typedef struct {
     char kernel[WIRE_KERNEL_SIZE]; /* "dense/SkylakeX" */
     uint32_t threads;
     char digest[WIRE_DIGEST_SIZE]; /* of the data it brings; empty when it has none */
+    bool relay;                    /* it stands for workers of its own */
 } wire_hello_t;
 
 typedef struct {
@@ -97,6 +105,7 @@ typedef struct {
     char data[WIRE_PLANE_SIZE]; /* where the other planes are: ":port" or ".suffix" */
     char weights[WIRE_PLANE_SIZE];
     char gradients[WIRE_PLANE_SIZE];
+    double audit; /* part of the nodes, 0 to 1, that a relay has computed twice */
 } wire_welcome_t;
 
 typedef struct {
@@ -133,7 +142,47 @@ typedef struct {
     const uint8_t *labels; /* (n_rows); decoded: borrowed from the message's header */
 } wire_rows_t;
 
-/* One message, without its raw frame. Plain but for `ranges`, whose array wire_clear frees. */
+/* How a server or a relay is doing. A double that is not known is NaN. Its members and who is in
+ * quarantine are arrays of wire_t. */
+typedef struct {
+    char role[WIRE_STATE_SIZE];    /* "server" or "relay" */
+    char upstream[WIRE_TEXT_SIZE]; /* a relay's: the endpoint above it; else empty */
+    uint32_t step;
+    uint32_t n_steps; /* 0 for unknown */
+    double rows_per_s;
+    double eta_s;
+    double cost;
+    double accuracy;
+    double learning_rate;
+    double elapsed_s;
+    char waiting_for[WIRE_TEXT_SIZE]; /* empty: for nothing longer than a second */
+    uint32_t n_members;               /* all, also those that `members` had no room for */
+} wire_report_t;
+
+/* One member in a REPORT. */
+typedef struct {
+    uint32_t number; /* that WELCOME gave */
+    char name[WIRE_NAME_SIZE];
+    char host[WIRE_NAME_SIZE];
+    char kernel[WIRE_KERNEL_SIZE];
+    uint32_t threads;
+    bool relay;
+    char state[WIRE_STATE_SIZE]; /* "joining", "active", "silent" or "late" */
+    double rows_per_s;           /* NaN for unknown */
+    uint32_t seen_ms;            /* since it was last heard */
+    uint32_t owed;               /* blocks assigned and not back */
+    uint64_t assigned;           /* blocks, in all */
+    uint64_t reissued;           /* blocks of those that were given to others */
+    uint32_t refused;            /* partials */
+} wire_member_t;
+
+typedef struct {
+    char name[WIRE_NAME_SIZE];
+    char host[WIRE_NAME_SIZE];
+} wire_quarantined_t;
+
+/* One message, without its raw frame. Plain but for the arrays, which wire_clear frees. Encoding
+ * borrows them; decoding fills and grows them, and keeps them between messages. */
 typedef struct {
     wire_type_t type;
     uint32_t version; /* decoded only */
@@ -150,12 +199,17 @@ typedef struct {
         wire_partial_t partial;
         wire_fetch_t fetch;
         wire_rows_t rows;
+        wire_report_t report;
     };
-    /* STEP and ASSIGN. Encoding borrows it; decoding fills and grows it, and keeps it between
-     * messages. */
-    wire_range_t *ranges;
+    wire_range_t *ranges; /* STEP and ASSIGN */
     uint32_t n_ranges;
     uint32_t ranges_room;
+    wire_member_t *members; /* REPORT */
+    uint32_t n_members;     /* of this array; report.n_members counts all */
+    uint32_t members_room;
+    wire_quarantined_t *quarantined; /* REPORT */
+    uint32_t n_quarantined;
+    uint32_t quarantined_room;
 } wire_t;
 
 void wire_clear(wire_t *self);
@@ -179,7 +233,7 @@ void wire_encode(wire_buffer_t *buffer, const wire_t *message, const void *frame
 wire_status_t wire_decode(wire_buffer_t *buffer, const void *header, size_t header_size,
                           wire_t *message);
 
-/* XXH3-64 of bytes: what a header says of its frame. */
+/* XXH3-64 of bytes: what a header says of its frame, and of itself. */
 uint64_t wire_digest(const void *bytes, size_t size);
 
 /* Is a frame there just when the type has one, and is it the bytes that were sent? */

@@ -1,6 +1,8 @@
 /* See wire_bounds.h; the format bytes are those of the MessagePack specification. */
 #include "proto/wire_bounds.h"
 
+#include <stdbool.h>
+
 typedef struct {
     const uint8_t *at;
     const uint8_t *end;
@@ -87,8 +89,8 @@ static bool s_object(cursor_t *cursor, int depth)
     }
 }
 
-bool wire_bounds_ok(const uint8_t *bytes, size_t size, int max_depth)
+size_t wire_bounds(const uint8_t *bytes, size_t size, int max_depth)
 {
     cursor_t cursor = {bytes, bytes + size};
-    return s_object(&cursor, max_depth) && cursor.at == cursor.end;
+    return s_object(&cursor, max_depth) ? (size_t)(cursor.at - bytes) : 0;
 }

@@ -558,7 +558,7 @@ static void test_admission(void **state)
     peer_expect(stranger, WIRE_REJOIN);
     peer_send(stranger, stranger->control, (wire_t){.type = WIRE_BYE}, NULL, 0); /* no answer */
     wire_t hello = {.type = WIRE_HELLO};
-    hello.hello = (wire_hello_t){"other data", "test", "dense/test", 1, "0123"};
+    hello.hello = (wire_hello_t){"other data", "test", "dense/test", 1, "0123", false};
     peer_send(stranger, stranger->control, hello, NULL, 0);
     assert_ptr_equal(peer_receive(stranger, PEER_DEADLINE_MS), stranger->control);
     assert_int_equal(stranger->in.type, WIRE_REFUSED);
@@ -595,7 +595,7 @@ static void test_admission(void **state)
     peer_expect(peer, WIRE_WELCOME);
     assert_int_equal(peer->in.welcome.worker, peer->job.worker);
     s_ready(peer);
-    hello.hello = (wire_hello_t){"another kernel", "test", "dense/other", 1, ""};
+    hello.hello = (wire_hello_t){"another kernel", "test", "dense/other", 1, "", false};
     peer_send(stranger, stranger->control, hello, NULL, 0);
     peer_expect(stranger, WIRE_REFUSED);
     assert_int_equal(stranger->in.refusal.reason, WIRE_REFUSED_KERNEL);
@@ -652,12 +652,12 @@ static void s_garbage(const world_t *world, int type, const char *endpoint)
     for (int i = 0; i < 300; i++) {
         int n_parts = 1 + rand() % 4;
         for (int part = 0; part < n_parts; part++) {
-            uint8_t bytes[300];
+            uint8_t bytes[600];
             size_t size = (size_t)rand() % sizeof(bytes);
             for (size_t k = 0; k < size; k++)
                 bytes[k] = (uint8_t)rand();
             if (rand() % 2) {
-                wire_t sample = wire_sample((wire_type_t)(WIRE_HELLO + rand() % WIRE_ROWS));
+                wire_t sample = wire_sample((wire_type_t)(WIRE_HELLO + rand() % WIRE_REPORT));
                 const void *header;
                 wire_encode(buffer, &sample, wire_has_frame(sample.type) ? "" : NULL, 0, &header,
                             &size);

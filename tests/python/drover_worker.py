@@ -15,7 +15,7 @@ import zmq
 
 VERSION = 1
 (HELLO, WELCOME, REFUSED, READY, HEARTBEAT, BYE, REJOIN, ASSIGN, END, STEP, PARTIAL, FETCH,
- ROWS) = range(1, 14)
+ ROWS, STATUS, REPORT) = range(1, 16)
 SAMPLE = 2  # a purpose of random numbers
 CREDIT, CHUNK_ROWS, LOST_S = 8, 256, 1.0
 
@@ -23,15 +23,25 @@ CREDIT, CHUNK_ROWS, LOST_S = 8, 256, 1.0
 def encode(kind, run, incarnation, step, fields, frame=None, version=VERSION):
     digest = 0 if frame is None else xxhash.xxh3_64_intdigest(frame)
     header = msgpack.packb(["drover", version, kind, run, incarnation, step, digest, fields])
+    header += xxhash.xxh3_64_intdigest(header).to_bytes(8, "little")
     return [header] if frame is None else [header, frame]
 
 
 def decode(parts):
-    """(version, kind, run, incarnation, step, fields, frame)"""
-    magic, version, kind, run, incarnation, step, digest, fields = msgpack.unpackb(parts[0])
+    """(kind, run, incarnation, step, fields, frame), or None when the message is damaged."""
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(parts[0])
+    magic, version, *others = unpacker.unpack()
+    assert magic == "drover"
+    if version != VERSION:
+        sys.exit(f"the server speaks version {version}, expected {VERSION}")
+    array, behind = parts[0][:unpacker.tell()], parts[0][unpacker.tell():]
+    kind, run, incarnation, step, digest, fields = others
     frame = parts[1] if len(parts) > 1 else None
-    assert magic == "drover" and (frame is None or xxhash.xxh3_64_intdigest(frame) == digest)
-    return version, kind, run, incarnation, step, fields, frame
+    if (behind != xxhash.xxh3_64_intdigest(array).to_bytes(8, "little")
+            or frame is not None and xxhash.xxh3_64_intdigest(frame) != digest):
+        return None
+    return kind, run, incarnation, step, fields, frame
 
 
 def philox(seed, purpose, step, first, n):
@@ -76,7 +86,7 @@ class Job:
 
     def __init__(self, run, incarnation, fields):
         (self.worker, self.n_inputs, layers, self.seed, self.fraction, self.n_rows,
-         self.block_rows, self.digest, self.kernel, self.heartbeat_ms, *self.planes) = fields
+         self.block_rows, self.digest, self.kernel, self.heartbeat_ms, *self.planes, _) = fields
         self.run, self.incarnation = run, incarnation
         widths = [self.n_inputs] + [units for units, _ in layers]
         self.layers = [(inputs, units, kind) for inputs, (units, kind) in zip(widths, layers)]
@@ -130,7 +140,7 @@ class Job:
 class Worker:
     def __init__(self, endpoint, name, kernel):
         self.context = zmq.Context()
-        self.endpoint, self.hello = endpoint, [name, os.uname().nodename, kernel, 1, ""]
+        self.endpoint, self.hello = endpoint, [name, os.uname().nodename, kernel, 1, "", 0]
         self.poller = zmq.Poller()
         self.control = self.connect(zmq.DEALER, endpoint)
         self.job, self.others, self.step, self.params = None, [], 0, None
@@ -186,9 +196,10 @@ class Worker:
                 free = free[n:]
 
     def on_message(self, parts):
-        version, kind, run, incarnation, step, fields, frame = decode(parts)
-        if version != VERSION:
-            sys.exit(f"the server speaks version {version}, expected {VERSION}")
+        message = decode(parts)
+        if message is None:
+            return
+        kind, run, incarnation, step, fields, frame = message
         if kind == REFUSED:
             sys.exit(f"refused: {fields[2]}")
         if kind == WELCOME and not self.job:

@@ -46,14 +46,13 @@ class Peer:
 
     def hear(self, socket, *kinds):
         while True:
-            _, kind, run, incarnation, step, fields, frame = protocol.decode(
-                socket.recv_multipart())
+            kind, run, incarnation, step, fields, _ = protocol.decode(socket.recv_multipart())
             if kind in kinds:
                 return kind, run, incarnation, step, fields
 
     def hello(self):
         a = self.arguments
-        self.say(self.control, protocol.HELLO, [a.name, "here", a.kernel, 1, a.digest or ""],
+        self.say(self.control, protocol.HELLO, [a.name, "here", a.kernel, 1, a.digest or "", 0],
                  version=a.version)
         kind, self.run, self.incarnation, _, fields = self.hear(
             self.control, protocol.WELCOME, protocol.REFUSED)
@@ -115,7 +114,7 @@ def partials(peer):
     until = time.monotonic() + DEADLINE_MS / 1000
     while time.monotonic() < until:
         for socket, _ in poller.poll(50):
-            _, kind, _, _, step, fields, _ = protocol.decode(socket.recv_multipart())
+            kind, _, _, step, fields, _ = protocol.decode(socket.recv_multipart())
             if kind == protocol.REFUSED:
                 print(sent, end=" ")
                 say_answer(kind, fields)
@@ -133,10 +132,11 @@ def noise(peer):
                            [peer.job.worker, 0, 0, 1.0, 0, 0], b"\0" * 4 * peer.job.n_params)
     for junk in ([b""], [b"\xc1"], [b"drover"], [b"\x98\xa6drover"], [b"\xdd\xff\xff\xff\xff"],
                  [b"\x91" * 1000], good[:1], [good[0], good[1][:-1] + b"\1"], good + [b"more"],
+                 [good[0][:-9] + bytes([good[0][-9] ^ 1]) + good[0][-8:], good[1]],
                  protocol.encode(99, peer.run, peer.incarnation, 1, []),
                  protocol.encode(protocol.FETCH, peer.run, peer.incarnation, 1, [0, 4096]),
                  protocol.encode(protocol.FETCH, peer.run, peer.incarnation, 1, [4294967295, 1]),
-                 protocol.encode(protocol.HELLO, 0, 0, 0, ["x" * 64, "", "", 1, ""])):
+                 protocol.encode(protocol.HELLO, 0, 0, 0, ["x" * 64, "", "", 1, "", 0])):
         for socket in peer.control, peer.data, peer.gradients:
             socket.send_multipart(junk)
     print("sent")

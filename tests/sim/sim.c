@@ -98,6 +98,12 @@ static bool s_chance(sim_t *self, double probability)
 
 /* The network */
 
+static void s_flip_bit(sim_t *self, uint8_t *bytes, size_t size)
+{
+    size_t at = s_random(self) % size;
+    bytes[at] ^= (uint8_t)(1 << s_random(self) % 8);
+}
+
 static void s_send(sim_t *self, event_kind_t kind, int worker, const wire_t *message,
                    frame_t *frame)
 {
@@ -114,8 +120,10 @@ static void s_send(sim_t *self, event_kind_t kind, int worker, const wire_t *mes
                       has_frame ? frame_size(frame) : 0);
         event->life = self->workers[worker].life;
         event->connection = self->workers[worker].connection;
+        if (s_chance(self, self->damage))
+            s_flip_bit(self, event->header, header_size);
         if (has_frame && s_chance(self, self->damage))
-            event->frame[s_random(self) % event->frame_size] ^= (uint8_t)(1 << s_random(self) % 8);
+            s_flip_bit(self, event->frame, event->frame_size);
         queue_put(self->queue, self->now_ms + 0.05 + s_uniform(self) * self->delay_ms, event);
     }
     if (frame)

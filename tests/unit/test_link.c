@@ -203,7 +203,7 @@ static void test_messages_pass(void **state)
     for (int i = 0; i < 3; i++) {
         pair_t pair;
         s_open(&pair, LINK_CONTROL_SERVER, LINK_CONTROL_WORKER, endpoints[i]);
-        for (wire_type_t type = WIRE_HELLO; type <= WIRE_ROWS; type++) {
+        for (wire_type_t type = WIRE_HELLO; type <= WIRE_REPORT; type++) {
             const char *bytes = wire_has_frame(type) ? WIRE_SAMPLES_FRAME : NULL;
             size_t size = bytes ? strlen(bytes) : 0;
             assert_true(s_send_sample(pair.worker, NULL, type, bytes, size));
@@ -282,8 +282,14 @@ static void s_flood(pair_t *pair, void *socket, bool router)
     size_t size;
     wire_encode(buffer, &good, WIRE_SAMPLES_FRAME, strlen(WIRE_SAMPLES_FRAME), &header, &size);
     const char *big = calloc(1, 100000);
-    static const char bye[] = "\x98\xa6"
-                              "drover\x01\x06\x07\x01\x05\x00\x90";
+    wire_t leaving = wire_sample(WIRE_BYE);
+    wire_buffer_t *other = wire_buffer_new();
+    const void *bye;
+    size_t bye_size;
+    wire_encode(other, &leaving, NULL, 0, &bye, &bye_size);
+    char *damaged = malloc(size);
+    memcpy(damaged, header, size);
+    damaged[size - 20] ^= 1;
     const struct {
         const char *parts[5];
         size_t sizes[5];
@@ -292,14 +298,16 @@ static void s_flood(pair_t *pair, void *socket, bool router)
     } cases[] = {
         {{""}, {0}, 1, WIRE_BAD_BYTES},
         {{"", ""}, {0, 0}, 2, WIRE_BAD_BYTES},
-        {{"garbage"}, {7}, 1, WIRE_BAD_BYTES},
-        {{"\x01"}, {1}, 1, WIRE_BAD_MAGIC},
-        {{big}, {100000}, 1, WIRE_BAD_BYTES},
+        {{"\xc1"}, {1}, 1, WIRE_BAD_BYTES},
+        {{"garbage"}, {7}, 1, WIRE_BAD_MAGIC},
+        {{big}, {100000}, 1, WIRE_BAD_MAGIC},
         {{header}, {size}, 1, WIRE_BAD_FRAME},             /* the frame is missing */
         {{header, "other"}, {size, 5}, 2, WIRE_BAD_FRAME}, /* another one */
         {{header, ""}, {size, 0}, 2, WIRE_BAD_FRAME},
-        {{bye}, {sizeof(bye) - 1}, 1, WIRE_OK},
-        {{bye, "x"}, {sizeof(bye) - 1, 1}, 2, WIRE_BAD_FRAME}, /* one too many */
+        {{bye}, {bye_size}, 1, WIRE_OK},
+        {{bye, "x"}, {bye_size, 1}, 2, WIRE_BAD_FRAME}, /* one too many */
+        {{damaged, WIRE_SAMPLES_FRAME}, {size, strlen(WIRE_SAMPLES_FRAME)}, 2, WIRE_BAD_DIGEST},
+        {{header, WIRE_SAMPLES_FRAME}, {size - 8, strlen(WIRE_SAMPLES_FRAME)}, 2, WIRE_BAD_DIGEST},
         {{header, WIRE_SAMPLES_FRAME, "x"},
          {size, strlen(WIRE_SAMPLES_FRAME), 1},
          3,
@@ -336,8 +344,10 @@ static void s_flood(pair_t *pair, void *socket, bool router)
     assert_int_equal(pair->status, WIRE_BAD_VERSION);
     assert_int_equal(pair->message.version, 9);
     free(newer);
+    free(damaged);
     free((void *)big);
     wire_buffer_destroy(&buffer);
+    wire_buffer_destroy(&other);
 }
 
 static void test_garbage_is_refused_and_forgotten(void **state)

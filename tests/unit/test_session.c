@@ -421,8 +421,9 @@ static void test_foreign_messages_are_ignored(void **state)
     assert_false(session_message(session, &foreign, 0, 0));
     wire_t end = {.type = WIRE_END, .run = RUN + 1, .incarnation = 1};
     assert_false(session_message(session, &end, 0, 0));
-    static const wire_type_t not_for_workers[] = {
-        WIRE_HELLO, WIRE_READY, WIRE_HEARTBEAT, WIRE_BYE, WIRE_FETCH, WIRE_PARTIAL, WIRE_ROWS};
+    static const wire_type_t not_for_workers[] = {WIRE_HELLO, WIRE_READY,  WIRE_HEARTBEAT,
+                                                  WIRE_BYE,   WIRE_FETCH,  WIRE_PARTIAL,
+                                                  WIRE_ROWS,  WIRE_STATUS, WIRE_REPORT};
     for (size_t i = 0; i < sizeof(not_for_workers) / sizeof(not_for_workers[0]); i++) {
         wire_t other = {.type = not_for_workers[i], .run = RUN, .incarnation = 1, .step = 1};
         assert_false(session_message(session, &other, 0, 0));
