@@ -83,9 +83,11 @@ server_t *server_new(server_job_t *job, err_t *err)
     }
     if (!job->run && getrandom(&job->run, sizeof(job->run), 0) != sizeof(job->run))
         job->run = (uint64_t)clock_us(); /* it only has to differ from other runs' */
-    coordinator_ports_t ports = {self,        s_now_ms,       s_send_control,
-                                 s_send_data, s_send_weights, s_step_done};
-    coordinator_planes_t planes;
+    coordinator_ports_t ports = {
+        {self, s_now_ms, s_send_control, s_send_data, s_send_weights},
+        s_step_done,
+    };
+    dispatch_planes_t planes;
     const char *control = link_endpoint(self->control);
     (void)snprintf(planes.control, sizeof(planes.control), "%s", control);
     link_plane_name(control, link_endpoint(self->data), planes.data);

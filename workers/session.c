@@ -12,20 +12,13 @@
 #define TASKS_PER_THREAD 8
 
 typedef enum {
+    STATE_PAUSED,
     STATE_JOINING,  /* HELLO until WELCOME */
     STATE_ADMITTED, /* WELCOME came; the actor sets up */
     STATE_WORKING,  /* READY was said */
     STATE_OVER,
     STATE_REFUSED,
 } state_t;
-
-/* A node that the server was promised; its pieces meet in the session's tree and leave it as soon
- * as they make up the node, before that could be summed with a sibling promised at another time. */
-typedef struct {
-    node_t node;
-    bool complete;
-    partial_t partial; /* owned once complete */
-} promise_t;
 
 struct session {
     state_t state;
@@ -35,6 +28,8 @@ struct session {
     uint32_t n_threads;
     bool setting_up; /* SESSION_SET_UP was handed out */
     bool cancel;     /* SESSION_CANCEL is due */
+    bool bye;        /* BYE is due */
+    bool draining;
     uint64_t run;
     uint32_t incarnation;
     wire_welcome_t job;
@@ -42,16 +37,14 @@ struct session {
     uint32_t n_blocks;
     rowcache_t *rows;     /* owned */
     rowcache_t *old_rows; /* owned; of the job before, whose threads may read them until ready */
-    reduce_t *tree;       /* owned; pieces of promised nodes only */
+    reduce_t *tree;       /* owned; wants the nodes that the server was promised */
     uint32_t step;        /* the newest whose weights came; they count from 1 */
     bool heard_step;      /* of this membership: the server knows that we are ready */
-    promise_t *promises;  /* owned; under way, or complete and not pushed yet */
-    uint32_t n_promises;
-    uint32_t promises_room;
-    node_t *tasks; /* owned; not handed out yet, first in first out from n_started */
+    node_t *tasks;        /* owned; not handed out yet, first in first out from n_started */
     uint32_t n_tasks;
     uint32_t n_started;
     uint32_t tasks_room;
+    uint32_t n_computing; /* handed out, no result yet */
     int64_t hello_due_ms;
     int64_t heartbeat_due_ms;
     int64_t heard_ms;
@@ -68,17 +61,15 @@ session_t *session_new(const wire_hello_t *hello, bool (*can_run)(const char *ke
     self->can_run = can_run;
     self->data = data;
     self->n_threads = n_threads;
+    self->state = STATE_JOINING;
     return self;
 }
 
 static void s_drop_work(session_t *self)
 {
-    for (uint32_t i = 0; i < self->n_promises; i++)
-        if (self->promises[i].complete)
-            partial_release(&self->promises[i].partial);
-    self->n_promises = 0;
     self->n_tasks = 0;
     self->n_started = 0;
+    self->n_computing = 0;
     self->cancel = true;
     if (self->tree)
         reduce_reset(self->tree);
@@ -94,7 +85,6 @@ void session_destroy(session_t **self_p)
     rowcache_destroy(&self->rows);
     rowcache_destroy(&self->old_rows);
     reduce_destroy(&self->tree);
-    free(self->promises);
     free(self->tasks);
     free(self);
 }
@@ -102,7 +92,7 @@ void session_destroy(session_t **self_p)
 static void s_rejoin(session_t *self, int64_t now_ms)
 {
     s_drop_work(self);
-    self->state = STATE_JOINING;
+    self->state = self->draining ? STATE_OVER : STATE_JOINING;
     self->hello_due_ms = now_ms;
 }
 
@@ -170,18 +160,6 @@ static void s_on_refused(session_t *self, const wire_refusal_t *refusal, int64_t
     self->state = STATE_REFUSED;
 }
 
-/* The promise that a block lies in, or NULL. */
-static promise_t *s_promise_of(const session_t *self, uint32_t block)
-{
-    for (uint32_t i = 0; i < self->n_promises; i++) {
-        uint32_t first, end;
-        node_range(self->promises[i].node, self->n_blocks, &first, &end);
-        if (first <= block && block < end)
-            return &self->promises[i];
-    }
-    return NULL;
-}
-
 /* Cuts a promised node into tasks of at most `level`, so that all threads have work to the end. */
 static void s_cut(session_t *self, node_t node, uint32_t level)
 {
@@ -211,9 +189,7 @@ static void s_promise(session_t *self, uint32_t first, uint32_t end)
     rowcache_want(self->rows, first_row, end_row);
     while (first < end) {
         node_t node = node_largest(first, end, self->n_blocks);
-        self->promises = array_room(self->promises, self->n_promises + 1, &self->promises_room,
-                                    sizeof(promise_t));
-        self->promises[self->n_promises++] = (promise_t){.node = node};
+        reduce_want(self->tree, node);
         s_cut(self, node, level);
         node_range(node, self->n_blocks, &first, &first);
     }
@@ -223,16 +199,16 @@ static void s_promise(session_t *self, uint32_t first, uint32_t end)
  * message was lost, is done again. */
 static void s_on_ranges(session_t *self, const wire_t *message)
 {
-    for (uint32_t i = 0; i < message->n_ranges; i++) {
+    for (uint32_t i = 0; i < message->n_ranges && !self->draining; i++) {
         const wire_range_t *range = &message->ranges[i];
         if (range->worker != self->job.worker || range->end > self->n_blocks)
             continue;
         uint32_t block = range->first;
         while (block < range->end) {
-            while (block < range->end && s_promise_of(self, block))
+            while (block < range->end && reduce_pending(self->tree, block))
                 block++;
             uint32_t begin = block;
-            while (block < range->end && !s_promise_of(self, block))
+            while (block < range->end && !reduce_pending(self->tree, block))
                 block++;
             if (block > begin)
                 s_promise(self, begin, block);
@@ -310,19 +286,12 @@ bool session_rows(session_t *self, const wire_t *message, const uint8_t *images,
 
 void session_result(session_t *self, uint32_t step, node_t node, partial_t *partial)
 {
-    uint32_t first, end;
     if (step != self->step || !node_valid(node, self->n_blocks)) {
         partial_release(partial);
         return;
     }
-    node_range(node, self->n_blocks, &first, &end);
-    promise_t *promise = s_promise_of(self, first);
-    if (!promise || promise->complete) {
-        partial_release(partial); /* cancelled while it was on its way */
-        return;
-    }
-    reduce_insert(self->tree, node, partial);
-    promise->complete = reduce_take(self->tree, promise->node, &promise->partial);
+    self->n_computing -= self->n_computing > 0;
+    reduce_insert(self->tree, node, partial); /* or not, when it was cancelled meanwhile */
 }
 
 static const wire_t *s_message(session_t *self, wire_type_t type)
@@ -337,25 +306,18 @@ static const wire_t *s_message(session_t *self, wire_type_t type)
 /* A promised node that is complete: true, and it is promised no more. */
 static bool s_take_complete(session_t *self, session_action_t *action)
 {
-    for (uint32_t i = 0; i < self->n_promises; i++) {
-        if (!self->promises[i].complete)
-            continue;
-        node_t node = self->promises[i].node;
-        action->partial = self->promises[i].partial;
-        memmove(&self->promises[i], &self->promises[i + 1],
-                (self->n_promises - i - 1) * sizeof(promise_t));
-        self->n_promises--;
-        self->out.partial = (wire_partial_t){
-            .worker = self->job.worker,
-            .node = node,
-            .cost = action->partial.cost,
-            .correct = action->partial.correct,
-            .rows = action->partial.rows,
-        };
-        action->message = s_message(self, WIRE_PARTIAL);
-        return true;
-    }
-    return false;
+    node_t node;
+    if (!reduce_take(self->tree, &node, &action->partial))
+        return false;
+    self->out.partial = (wire_partial_t){
+        .worker = self->job.worker,
+        .node = node,
+        .cost = action->partial.cost,
+        .correct = action->partial.correct,
+        .rows = action->partial.rows,
+    };
+    action->message = s_message(self, WIRE_PARTIAL);
+    return true;
 }
 
 /* A task whose rows are there: true, with action->node. */
@@ -371,6 +333,7 @@ static bool s_take_task(session_t *self, session_action_t *action)
             continue;
         self->tasks[i] = self->tasks[self->n_started];
         self->tasks[self->n_started++] = node;
+        self->n_computing++;
         action->node = node;
         return true;
     }
@@ -384,6 +347,11 @@ static session_action_kind_t s_next_working(session_t *self, int64_t now_ms,
         return SESSION_COMPUTE;
     if (s_take_complete(self, action))
         return SESSION_PUSH;
+    if (self->draining && self->n_computing == 0) {
+        self->state = STATE_OVER;
+        action->message = s_message(self, WIRE_BYE);
+        return SESSION_SEND;
+    }
     if (rowcache_next(self->rows, now_ms, &self->out.fetch.first, &self->out.fetch.n_rows)) {
         action->message = s_message(self, WIRE_FETCH);
         return SESSION_FETCH;
@@ -411,7 +379,14 @@ session_action_kind_t session_next(session_t *self, int64_t now_ms, session_acti
         self->cancel = false;
         return action->kind = SESSION_CANCEL;
     }
+    if (self->bye) {
+        self->bye = false;
+        action->message = s_message(self, WIRE_BYE);
+        return action->kind = SESSION_SEND;
+    }
     switch (self->state) {
+    case STATE_PAUSED:
+        break;
     case STATE_JOINING:
         if (now_ms < self->hello_due_ms)
             break;
@@ -434,8 +409,34 @@ session_action_kind_t session_next(session_t *self, int64_t now_ms, session_acti
     return action->kind = SESSION_NOTHING;
 }
 
+void session_drain(session_t *self)
+{
+    self->draining = true;
+    self->n_tasks = self->n_started; /* what waits for rows will not be done */
+    if (self->state == STATE_WORKING)
+        return; /* until nothing is being computed */
+    self->bye = self->state == STATE_JOINING || self->state == STATE_ADMITTED;
+    self->state = STATE_OVER;
+}
+
+void session_pause(session_t *self)
+{
+    s_drop_work(self);
+    self->bye = self->state == STATE_WORKING || self->state == STATE_ADMITTED;
+    self->state = STATE_PAUSED;
+}
+
+void session_resume(session_t *self, const char *kernel, int64_t now_ms)
+{
+    assert(self->state == STATE_PAUSED);
+    (void)snprintf(self->hello.kernel, sizeof(self->hello.kernel), "%s", kernel);
+    s_rejoin(self, now_ms);
+}
+
 int64_t session_deadline_ms(const session_t *self)
 {
+    if (self->state == STATE_PAUSED)
+        return INT64_MAX;
     return self->state == STATE_JOINING ? self->hello_due_ms : self->heartbeat_due_ms;
 }
 
@@ -471,5 +472,7 @@ int64_t session_silence_ms(const session_t *self, int64_t now_ms)
 
 const char *session_waits_for(const session_t *self)
 {
-    return self->state == STATE_JOINING ? "welcome" : "server";
+    return self->state == STATE_PAUSED    ? "workers"
+           : self->state == STATE_JOINING ? "welcome"
+                                          : "server";
 }

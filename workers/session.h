@@ -23,7 +23,7 @@ typedef enum {
     SESSION_COMPUTE, /* hand `node` of `step` to the compute threads */
     SESSION_CANCEL,  /* what the compute threads do is not wanted any more */
     SESSION_PUSH,    /* send `message` and `partial`, which is the actor's now, to the server */
-    SESSION_LEAVE,   /* the job is over: stop with success */
+    SESSION_LEAVE,   /* the job is over, or the session was told to leave: stop with success */
     SESSION_REFUSED, /* the server will not have us: session_refusal; stop with failure */
 } session_action_kind_t;
 
@@ -64,10 +64,20 @@ session_action_kind_t session_next(session_t *self, int64_t now_ms, session_acti
 /* The latest time for the next call of session_next. */
 int64_t session_deadline_ms(const session_t *self);
 
-/* A BYE for the actor to send when it was told to stop. */
+/* The worker is to leave: it takes no more work, pushes what is being computed, says BYE and then
+ * wants SESSION_LEAVE. */
+void session_drain(session_t *self);
+
+/* It has nobody to compute any more: says BYE, if it had joined, and waits for session_resume. */
+void session_pause(session_t *self);
+
+/* Joins (again), naming that kernel. */
+void session_resume(session_t *self, const char *kernel, int64_t now_ms);
+
+/* A BYE for an actor that cannot go on. */
 const wire_t *session_bye(session_t *self);
 
-/* The job after SESSION_SET_UP; borrowed. */
+/* The job after SESSION_SET_UP, its run and the server's incarnation; borrowed. */
 const wire_welcome_t *session_job(const session_t *self);
 const rowcache_t *session_rowcache(const session_t *self);
 

@@ -32,7 +32,8 @@ struct worker {
     frame_t current; /* the newest step's weights */
     wire_t in;
     int64_t say_ms;
-    int end; /* a worker_event_t; 0 while it goes on */
+    bool stopping; /* worker_stop was called: what is being computed is still pushed */
+    int end;       /* a worker_event_t; 0 while it goes on */
     err_t err;
 };
 
@@ -173,7 +174,7 @@ static bool s_act(worker_t *self)
         s_push(self, &action);
         break;
     case SESSION_LEAVE:
-        self->end = WORKER_RELEASED;
+        self->end = self->stopping ? WORKER_STOPPED : WORKER_RELEASED;
         break;
     case SESSION_REFUSED:
         err_set(&self->err, "%s: the server refuses this worker: %s", self->endpoint,
@@ -262,9 +263,16 @@ static void s_actor(zsock_t *pipe, void *argument)
         if (zmq_poll(items, n_items, timeout_ms) < 0 && zmq_errno() != EINTR)
             break; /* the context is gone */
         if (items[0].revents) {
-            link_send(self->control, NULL, session_bye(self->session), NULL);
-            self->end = WORKER_STOPPED;
-            break;
+            char *word = zstr_recv(pipe);
+            bool at_once = self->stopping || !word || strcmp(word, "DRAIN") != 0;
+            zstr_free(&word);
+            if (at_once) {
+                link_send(self->control, NULL, session_bye(self->session), NULL);
+                self->end = WORKER_STOPPED;
+                break;
+            }
+            self->stopping = true;
+            session_drain(self->session);
         }
         s_drain_messages(self, self->control);
         if (self->compute) {
@@ -287,7 +295,7 @@ void worker_start(worker_t *self)
 
 void worker_stop(worker_t *self)
 {
-    zstr_send(self->actor, "$TERM");
+    zstr_send(self->actor, "DRAIN");
 }
 
 worker_event_t worker_wait(worker_t *self, int other_fd)

@@ -17,7 +17,7 @@ typedef struct {
 
 typedef enum {
     WORKER_RELEASED = 1, /* the job is over */
-    WORKER_STOPPED,      /* worker_stop was obeyed: said BYE and left */
+    WORKER_STOPPED,      /* worker_stop was obeyed */
     WORKER_FAILED,       /* worker_error says why */
     WORKER_OTHER,        /* the other descriptor is readable; the worker goes on */
 } worker_event_t;
@@ -27,13 +27,14 @@ typedef struct worker worker_t;
 /* Chooses the kernel and opens the control socket. NULL with *err. */
 worker_t *worker_new(const worker_config_t *config, err_t *err);
 
-/* Stops the actor if it runs. */
+/* Stops the actor, if it runs, at once. */
 void worker_destroy(worker_t **self_p);
 
 /* Starts the actor: from now on only the calls below. */
 void worker_start(worker_t *self);
 
-/* Asks the actor to say BYE and end; its event follows. */
+/* Asks the actor to push what it computes, say BYE and end; its event follows. The second time: to
+ * end at once. */
 void worker_stop(worker_t *self);
 
 /* Waits until the actor has ended, or until other_fd is readable. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "math/vec.h"
 
 #define MAX_LEVELS 33
@@ -14,6 +15,11 @@ typedef struct {
     partial_t partial; /* owned while held */
 } slot_t;
 
+typedef struct {
+    node_t node;
+    bool taken; /* complete, its partial handed out */
+} wanted_t;
+
 struct reduce {
     uint32_t n_blocks;
     size_t n_params;
@@ -21,7 +27,10 @@ struct reduce {
     uint32_t n_done;
     size_t n_slots;
     size_t level_start[MAX_LEVELS];
-    slot_t *slots; /* owned */
+    slot_t *slots;    /* owned */
+    wanted_t *wanted; /* owned; disjoint, in the order of their blocks */
+    uint32_t n_wanted;
+    uint32_t wanted_room;
 };
 
 void partial_release(partial_t *partial)
@@ -114,6 +123,7 @@ void reduce_destroy(reduce_t **self_p)
         return;
     reduce_reset(self);
     free(self->slots);
+    free(self->wanted);
     free(self);
 }
 
@@ -129,16 +139,75 @@ void reduce_reset(reduce_t *self)
     for (size_t i = 0; i < self->n_slots; i++)
         s_empty(&self->slots[i]);
     self->n_done = 0;
+    self->n_wanted = 0;
+}
+
+/* The first wanted node that reaches beyond `block`, n_wanted when there is none. */
+static uint32_t s_wanted_from(const reduce_t *self, uint32_t block)
+{
+    uint32_t low = 0, high = self->n_wanted;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2, first, end;
+        node_range(self->wanted[middle].node, self->n_blocks, &first, &end);
+        if (end <= block)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The wanted node that covers all of the valid node, or NULL. */
+static const wanted_t *s_wanted_over(const reduce_t *self, node_t node)
+{
+    uint32_t first, end, wanted_first, wanted_end;
+    node_range(node, self->n_blocks, &first, &end);
+    uint32_t i = s_wanted_from(self, first);
+    if (i == self->n_wanted)
+        return NULL;
+    const wanted_t *wanted = &self->wanted[i];
+    node_range(wanted->node, self->n_blocks, &wanted_first, &wanted_end);
+    return wanted_first <= first && node.level <= wanted->node.level ? wanted : NULL;
+}
+
+void reduce_want(reduce_t *self, node_t node)
+{
+    uint32_t first, end, n_over = 0;
+    node_range(node, self->n_blocks, &first, &end);
+    uint32_t at = s_wanted_from(self, first);
+    for (; at + n_over < self->n_wanted; n_over++) {
+        uint32_t other_first, other_end;
+        node_range(self->wanted[at + n_over].node, self->n_blocks, &other_first, &other_end);
+        if (other_first >= end)
+            break;
+        assert(self->wanted[at + n_over].taken);
+        self->n_done -= other_end - other_first;
+    }
+    self->wanted =
+        array_room(self->wanted, self->n_wanted + 1, &self->wanted_room, sizeof(*self->wanted));
+    memmove(&self->wanted[at + 1], &self->wanted[at + n_over],
+            (self->n_wanted - at - n_over) * sizeof(*self->wanted));
+    self->wanted[at] = (wanted_t){.node = node};
+    self->n_wanted += 1 - n_over;
 }
 
 bool reduce_complete(const reduce_t *self, node_t node)
 {
+    const wanted_t *wanted = s_wanted_over(self, node);
+    if (!wanted || wanted->taken)
+        return true;
     for (;; node.level++, node.index /= 2) {
         if (s_slot(self, node)->held)
             return true;
-        if (node.level == self->root_level)
+        if (node.level == wanted->node.level)
             return false;
     }
+}
+
+bool reduce_pending(const reduce_t *self, uint32_t block)
+{
+    const wanted_t *wanted = s_wanted_over(self, (node_t){0, block});
+    return wanted && !wanted->taken;
 }
 
 /* Empties what lies below a node that is about to be complete itself; returns the blocks that had
@@ -164,9 +233,9 @@ static uint32_t s_clear_below(reduce_t *self, node_t node)
 }
 
 /* Sums up from a node that has just become complete, as far as siblings are there. */
-static void s_rise(reduce_t *self, node_t node)
+static void s_rise(reduce_t *self, node_t node, uint32_t wanted_level)
 {
-    while (node.level < self->root_level) {
+    while (node.level < wanted_level) {
         node_t parent = {node.level + 1, node.index / 2};
         node_t left = {node.level, parent.index * 2};
         node_t right = {node.level, parent.index * 2 + 1};
@@ -202,27 +271,23 @@ bool reduce_insert(reduce_t *self, node_t node, partial_t *partial)
     slot->partial = *partial;
     slot->held = true;
     memset(partial, 0, sizeof(*partial));
-    s_rise(self, node);
+    s_rise(self, node, s_wanted_over(self, node)->node.level);
     return true;
 }
 
-bool reduce_take(reduce_t *self, node_t node, partial_t *partial)
+bool reduce_take(reduce_t *self, node_t *node, partial_t *partial)
 {
-    slot_t *slot = s_slot(self, node);
-    if (!slot->held)
-        return false;
-    uint32_t first, end;
-    node_range(node, self->n_blocks, &first, &end);
-    self->n_done -= end - first;
-    *partial = slot->partial;
-    memset(slot, 0, sizeof(*slot));
-    return true;
-}
-
-const partial_t *reduce_root(const reduce_t *self)
-{
-    const slot_t *slot = s_slot(self, (node_t){self->root_level, 0});
-    return slot->held ? &slot->partial : NULL;
+    for (uint32_t i = 0; i < self->n_wanted; i++) {
+        slot_t *slot = s_slot(self, self->wanted[i].node);
+        if (!slot->held)
+            continue;
+        self->wanted[i].taken = true;
+        *node = self->wanted[i].node;
+        *partial = slot->partial;
+        memset(slot, 0, sizeof(*slot));
+        return true;
+    }
+    return false;
 }
 
 uint32_t reduce_blocks_done(const reduce_t *self)
@@ -230,33 +295,55 @@ uint32_t reduce_blocks_done(const reduce_t *self)
     return self->n_done;
 }
 
-/* The end of the complete run that `block` lies in: the largest complete node over it. 0 if the
- * block is not complete. */
-static uint32_t s_complete_until(const reduce_t *self, uint32_t block)
+/* The end of the complete run that `block`, which lies below `wanted`, lies in: that of the largest
+ * complete node over it. 0 if the block is not complete. */
+static uint32_t s_complete_until(const reduce_t *self, const wanted_t *wanted, uint32_t block)
 {
+    uint32_t first, end;
+    node_range(wanted->node, self->n_blocks, &first, &end);
+    if (wanted->taken)
+        return end;
     node_t node = {0, block};
     for (;; node.level++, node.index /= 2) {
         if (s_slot(self, node)->held) {
-            uint32_t first, end;
             node_range(node, self->n_blocks, &first, &end);
             return end;
         }
-        if (node.level == self->root_level)
+        if (node.level == wanted->node.level)
             return 0;
     }
 }
 
+/* The first missing block at or after `from` below wanted[i]; false when all are complete. */
+static bool s_first_missing(const reduce_t *self, uint32_t i, uint32_t from, uint32_t *missing)
+{
+    uint32_t block, end, until;
+    node_range(self->wanted[i].node, self->n_blocks, &block, &end);
+    if (block < from)
+        block = from;
+    while (block < end && (until = s_complete_until(self, &self->wanted[i], block)) > 0)
+        block = until;
+    *missing = block;
+    return block < end;
+}
+
 bool reduce_missing(const reduce_t *self, uint32_t from, uint32_t *first, uint32_t *end)
 {
-    uint32_t block = from;
-    uint32_t until;
-    while (block < self->n_blocks && (until = s_complete_until(self, block)) > 0)
-        block = until;
-    if (block >= self->n_blocks)
+    uint32_t i = s_wanted_from(self, from);
+    while (i < self->n_wanted && !s_first_missing(self, i, from, first))
+        i++;
+    if (i == self->n_wanted)
         return false;
-    *first = block;
-    while (block < self->n_blocks && s_complete_until(self, block) == 0)
-        block++;
-    *end = block;
+    *end = *first;
+    for (; i < self->n_wanted; i++) {
+        uint32_t wanted_first, wanted_end;
+        node_range(self->wanted[i].node, self->n_blocks, &wanted_first, &wanted_end);
+        if (wanted_first > *end)
+            break; /* blocks between the two are not wanted */
+        while (*end < wanted_end && s_complete_until(self, &self->wanted[i], *end) == 0)
+            (*end)++;
+        if (*end < wanted_end)
+            break;
+    }
     return true;
 }

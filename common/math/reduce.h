@@ -4,6 +4,9 @@
  * parent = left + right, in that order; where the right child covers no block, parent = left. So
  * the sum depends on the blocks alone, never on who computed which nodes or when they arrived.
  * The tree is also the exactly-once ledger: a node counts once, directly or below an ancestor.
+ *
+ * What is to be summed is said by wanting nodes: the root, or some nodes that do not overlap. Sums
+ * run up to a wanted node and no further, so that it can be handed on as one partial.
  */
 #ifndef DROVER_MATH_REDUCE_H
 #define DROVER_MATH_REDUCE_H
@@ -53,10 +56,18 @@ typedef struct reduce reduce_t;
 reduce_t *reduce_new(uint32_t n_blocks, size_t n_params);
 void reduce_destroy(reduce_t **self_p);
 
-/* Releases all partials: nothing is complete. */
+/* Releases all partials; nothing is wanted. */
 void reduce_reset(reduce_t *self);
 
-/* Is the node complete: there, or below one that is? `node` must be valid. */
+/* The valid node is to be summed, from nothing. It may overlap wanted nodes that were taken, which
+ * are then wanted no more, but no others. */
+void reduce_want(reduce_t *self, node_t node);
+
+/* Is the block below a wanted node whose partial was not taken yet? */
+bool reduce_pending(const reduce_t *self, uint32_t block);
+
+/* Is there nothing to do about the valid node: it is complete, below one that is, or not (wholly)
+ * wanted? */
 bool reduce_complete(const reduce_t *self, node_t node);
 
 /* Takes the partial of a valid node; the callee owns it in any case and *partial is emptied.
@@ -64,17 +75,15 @@ bool reduce_complete(const reduce_t *self, node_t node);
  * same sum in pieces, are released) and sums run up as far as siblings are there: true. */
 bool reduce_insert(reduce_t *self, node_t node, partial_t *partial);
 
-/* Hands out the partial at a node if it is there itself; the caller then owns it, and the tree
- * forgets the node. */
-bool reduce_take(reduce_t *self, node_t node, partial_t *partial);
+/* Hands out the partial of a wanted node that is complete, lowest block first, which stays
+ * complete; the caller then owns it. False when there is none. */
+bool reduce_take(reduce_t *self, node_t *node, partial_t *partial);
 
-/* The root's partial once every block is in; borrowed until reset. NULL before. */
-const partial_t *reduce_root(const reduce_t *self);
-
-/* Blocks that are complete. */
+/* Wanted blocks that are complete. */
 uint32_t reduce_blocks_done(const reduce_t *self);
 
-/* The first run of incomplete blocks at or after `from`: [*first, *end). False when none. */
+/* The first run of blocks at or after `from` that are wanted and not complete: [*first, *end).
+ * False when none. */
 bool reduce_missing(const reduce_t *self, uint32_t from, uint32_t *first, uint32_t *end);
 
 #endif

@@ -346,13 +346,13 @@ typedef enum {
     BAD_COST,
     BAD_STEP_AHEAD,
     BAD_RUN,
-    BAD_INCARNATION,
     BAD_WORKER,
     BAD_DIGEST,
     BAD_NO_FRAME,
     BAD_TYPE,
     LATE_STEP,
     LATE_INCARNATION,
+    OTHER_INCARNATION,
     N_BAD
 } bad_t;
 
@@ -407,7 +407,7 @@ static void s_push_bad(world_t *world, peer_t *peer, bad_t how)
     case BAD_RUN:
         message.run++;
         break;
-    case BAD_INCARNATION:
+    case OTHER_INCARNATION:
         message.incarnation++;
         break;
     case BAD_WORKER:

@@ -4,7 +4,7 @@ load ../helpers
 
 test_setup() {
     check=$DROVER_SOURCE_DIR/scripts/check-layers
-    mkdir -p common/{base,math,data,proto} parameter_server workers cli
+    mkdir -p common/{base,math,data,proto,dispatch} parameter_server workers cli
     printf '#include "base/err.h"\n#include <stdio.h>\n#include <sys/stat.h>\n' >common/base/err.c
     printf '#include "math/blas.h"\n\n#include <cblas.h>\n' >common/math/blas.c
     printf '#include "base/err.h"\n#include "math/rng.h"\n#include <czmq.h>\n' >common/proto/link.c
@@ -33,7 +33,7 @@ refuses() {
     refuses common/math/x.c '"proto/wire.h"'
     refuses common/data/x.c '<proto/wire.h>'
     refuses common/proto/x.c '"workers/session.h"'
-    refuses common/proto/x.h '"parameter_server/round.h"'
+    refuses common/proto/x.h '"dispatch/round.h"'
     refuses parameter_server/x.c '"cli/cmd.h"'
     refuses workers/x.c '"cli/cmd.h"'
 }
@@ -42,7 +42,7 @@ refuses() {
     refuses common/math/x.c '"data/dataset.h"'
     refuses common/data/x.c '"math/model.h"'
     refuses parameter_server/x.c '"workers/session.h"'
-    refuses workers/x.c '"parameter_server/round.h"'
+    refuses workers/x.c '"parameter_server/checkpoint.h"'
 }
 
 @test "an outside library is included by its one file only" {
@@ -56,7 +56,7 @@ refuses() {
     refuses cli/cmd_data.c '<curl/curl.h>'
     refuses common/proto/x.c '<sodium.h>'
     refuses parameter_server/x.c '<xxhash.h>'
-    refuses parameter_server/round.c '<czmq.h>'
+    refuses common/dispatch/round.c '<czmq.h>'
     refuses workers/session.c '<zmq.h>'
     refuses cli/x.c '"czmq.h"'
 }

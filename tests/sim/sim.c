@@ -217,9 +217,11 @@ static void s_server_step(void *context, server_record_t *record)
 
 static void s_start_server(sim_t *self)
 {
-    static const coordinator_planes_t planes = {"simulated", ".data", ".weights", ".gradients"};
-    coordinator_ports_t ports = {self,          s_now_ms,         s_server_control,
-                                 s_server_data, s_server_weights, s_server_step};
+    static const dispatch_planes_t planes = {"simulated", ".data", ".weights", ".gradients"};
+    coordinator_ports_t ports = {
+        {self, s_now_ms, s_server_control, s_server_data, s_server_weights},
+        s_server_step,
+    };
     server_job_t job = self->job;
     if (self->kept) { /* as cli/run.c goes on from a checkpoint */
         job.step = self->kept->step;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "parameter_server/aggregate.h"
+#include "dispatch/aggregate.h"
 
 enum {
     P = 5,
@@ -16,6 +16,7 @@ enum {
 
 static const sampler_t s_sampler = {.seed = 9, .fraction = 0.7, .n_rows = ROWS, .block_rows = 64};
 
+static const node_t s_root = {4, 0};
 static int s_live;
 
 static void s_release(void *hint)
@@ -58,6 +59,7 @@ static int s_open(void **state)
     fixture_t *self = calloc(1, sizeof(*self));
     self->aggregate = aggregate_new(s_sampler, P);
     aggregate_begin(self->aggregate, STEP);
+    aggregate_want(self->aggregate, s_root);
     *state = self;
     return 0;
 }
@@ -93,18 +95,23 @@ static void test_sums_a_step(void **state)
     fixture_t *self = *state;
     uint32_t n_blocks = sampler_blocks(&s_sampler);
     for (uint32_t step = STEP; step < STEP + 3; step++) {
+        node_t node;
+        partial_t sum;
         aggregate_begin(self->aggregate, step);
-        assert_null(reduce_root(aggregate_tree(self->aggregate)));
+        assert_true(reduce_complete(aggregate_tree(self->aggregate), s_root)); /* not wanted */
+        aggregate_want(self->aggregate, s_root);
+        assert_false(aggregate_take(self->aggregate, &node, &sum));
         for (uint32_t block = n_blocks; block-- > 0;) {
-            node_t node = {0, block};
+            node = (node_t){0, block};
             partial_t partial = s_partial(step, node);
             assert_int_equal(s_offer(self, node, &partial, P * sizeof(float)), AGGREGATE_ACCEPTED);
         }
-        const partial_t *root = reduce_root(aggregate_tree(self->aggregate));
-        assert_non_null(root);
-        assert_int_equal(root->rows, s_rows(step, 0, n_blocks));
-        assert_int_equal(root->correct, root->rows);
-        assert_true(root->cost == 1.5 * n_blocks);
+        assert_true(aggregate_take(self->aggregate, &node, &sum));
+        assert_int_equal(node.level, s_root.level);
+        assert_int_equal(sum.rows, s_rows(step, 0, n_blocks));
+        assert_int_equal(sum.correct, sum.rows);
+        assert_true(sum.cost == 1.5 * n_blocks);
+        partial_release(&sum);
     }
 }
 
@@ -128,7 +135,11 @@ static void test_counts_each_block_once(void **state)
                          offers[i].result);
         assert_int_equal(reduce_blocks_done(aggregate_tree(self->aggregate)), offers[i].n_done);
     }
-    assert_int_equal(reduce_root(aggregate_tree(self->aggregate))->rows, s_rows(STEP, 0, 16));
+    node_t node;
+    partial_t sum;
+    assert_true(aggregate_take(self->aggregate, &node, &sum));
+    assert_int_equal(sum.rows, s_rows(STEP, 0, 16));
+    partial_release(&sum);
 }
 
 static void test_refuses_nodes_that_are_not_there(void **state)

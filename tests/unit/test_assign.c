@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "math/reduce.h"
-#include "parameter_server/assign.h"
+#include "dispatch/assign.h"
 
 enum {
     MAX_WORKERS = 70

@@ -95,14 +95,19 @@ static void test_any_cut_gives_the_bits_of_the_whole(void **state)
     uint32_t n_blocks = sampler_blocks(&self.sampler);
     partial_t whole = s_compute(&self, 3, (node_t){node_root_level(n_blocks), 0});
     for (int round = 0; round < 30; round++) {
+        node_t root = {node_root_level(n_blocks), 0};
+        partial_t sum;
         reduce_t *tree = reduce_new(n_blocks, self.n_params);
-        while (!reduce_root(tree)) {
+        reduce_want(tree, root);
+        while (!reduce_complete(tree, root)) {
             node_t node = {(uint32_t)rand() % node_root_level(n_blocks), 0};
             node.index = (uint32_t)rand() % n_blocks >> node.level;
             partial_t piece = s_compute(&self, 3, node);
             reduce_insert(tree, node, &piece);
         }
-        s_assert_same(&self, reduce_root(tree), &whole);
+        assert_true(reduce_take(tree, &root, &sum));
+        s_assert_same(&self, &sum, &whole);
+        partial_release(&sum);
         reduce_destroy(&tree);
     }
     partial_release(&whole);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "parameter_server/membership.h"
+#include "dispatch/membership.h"
 
 enum {
     LIVENESS_MS = 3000

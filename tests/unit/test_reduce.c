@@ -53,17 +53,39 @@ static partial_t s_sum(node_t node, uint32_t n_blocks)
     return sum;
 }
 
-static void s_assert_root(const reduce_t *reduce, uint32_t n_blocks)
+static node_t s_root(uint32_t n_blocks)
 {
-    partial_t expected = s_sum((node_t){node_root_level(n_blocks), 0}, n_blocks);
-    const partial_t *root = reduce_root(reduce);
-    assert_non_null(root);
-    assert_memory_equal(root->gradient, expected.gradient, P * sizeof(float));
-    assert_memory_equal(&root->cost, &expected.cost, sizeof(double));
-    assert_int_equal(root->correct, expected.correct);
-    assert_int_equal(root->rows, n_blocks);
-    assert_int_equal(reduce_blocks_done(reduce), n_blocks);
+    return (node_t){node_root_level(n_blocks), 0};
+}
+
+static reduce_t *s_new(uint32_t n_blocks)
+{
+    reduce_t *reduce = reduce_new(n_blocks, P);
+    reduce_want(reduce, s_root(n_blocks));
+    return reduce;
+}
+
+/* The lowest wanted node that is complete is this one, with the bits of the definition. */
+static void s_assert_taken(reduce_t *reduce, node_t node, uint32_t n_blocks)
+{
+    partial_t expected = s_sum(node, n_blocks);
+    node_t taken;
+    partial_t sum;
+    assert_true(reduce_take(reduce, &taken, &sum));
+    assert_true(taken.level == node.level && taken.index == node.index);
+    assert_memory_equal(sum.gradient, expected.gradient, P * sizeof(float));
+    assert_memory_equal(&sum.cost, &expected.cost, sizeof(double));
+    assert_int_equal(sum.correct, expected.correct);
+    assert_int_equal(sum.rows, expected.rows);
+    partial_release(&sum);
     partial_release(&expected);
+}
+
+static void s_assert_root(reduce_t *reduce, uint32_t n_blocks)
+{
+    assert_int_equal(reduce_blocks_done(reduce), n_blocks);
+    s_assert_taken(reduce, s_root(n_blocks), n_blocks);
+    assert_int_equal(reduce_blocks_done(reduce), n_blocks); /* taken stays done */
 }
 
 static void test_any_order_and_any_cut_give_the_same_bits(void **state)
@@ -75,7 +97,8 @@ static void test_any_order_and_any_cut_give_the_same_bits(void **state)
         for (int round = 0; round < 20; round++) {
             /* random nodes, many of them covered already or covering others */
             uint32_t n_inserted = 0;
-            while (!reduce_root(reduce)) {
+            reduce_want(reduce, s_root(n_blocks));
+            while (!reduce_complete(reduce, s_root(n_blocks))) {
                 uint32_t level = (uint32_t)rand() % (node_root_level(n_blocks) + 1);
                 node_t node = {round % 2 ? 0 : level, 0};
                 node.index = (uint32_t)rand() % n_blocks >> node.level;
@@ -97,7 +120,7 @@ static void test_any_order_and_any_cut_give_the_same_bits(void **state)
 static void test_duplicates_and_larger_nodes(void **state)
 {
     (void)state;
-    reduce_t *reduce = reduce_new(6, P);
+    reduce_t *reduce = s_new(6);
     partial_t leaf = s_sum((node_t){0, 1}, 6);
     assert_true(reduce_insert(reduce, (node_t){0, 1}, &leaf));
     leaf = s_sum((node_t){0, 1}, 6);
@@ -118,7 +141,7 @@ static void test_duplicates_and_larger_nodes(void **state)
 static void test_missing_ranges(void **state)
 {
     (void)state;
-    reduce_t *reduce = reduce_new(11, P);
+    reduce_t *reduce = s_new(11);
     uint32_t first, end;
     assert_true(reduce_missing(reduce, 0, &first, &end));
     assert_true(first == 0 && end == 11);
@@ -139,27 +162,116 @@ static void test_missing_ranges(void **state)
     assert_int_equal(s_live, 0);
 }
 
-static void test_taken_nodes_are_forgotten(void **state)
+static void s_insert(reduce_t *reduce, node_t node, uint32_t n_blocks)
+{
+    partial_t partial = s_sum(node, n_blocks);
+    assert_true(reduce_insert(reduce, node, &partial));
+}
+
+static void test_wanted_nodes(void **state)
 {
     (void)state;
-    reduce_t *reduce = reduce_new(8, P);
+    reduce_t *reduce = reduce_new(16, P);
+    uint32_t first, end;
+    node_t node;
     partial_t out;
-    for (int round = 0; round < 2; round++) { /* computed, handed out, computed again */
-        assert_false(reduce_take(reduce, (node_t){1, 0}, &out));
-        for (uint32_t block = 0; block < 2; block++) {
-            partial_t leaf = s_leaf(block);
-            assert_true(reduce_insert(reduce, (node_t){0, block}, &leaf));
-        }
-        assert_int_equal(reduce_blocks_done(reduce), 2);
-        assert_true(reduce_take(reduce, (node_t){1, 0}, &out));
-        assert_int_equal(reduce_blocks_done(reduce), 0);
-        partial_t expected = s_sum((node_t){1, 0}, 8);
-        assert_memory_equal(out.gradient, expected.gradient, P * sizeof(float));
-        partial_release(&expected);
-        partial_release(&out);
-    }
-    reduce_destroy(&reduce);
+    assert_false(reduce_missing(reduce, 0, &first, &end)); /* nothing is wanted */
+    partial_t leaf = s_leaf(0);
+    assert_false(reduce_insert(reduce, (node_t){0, 0}, &leaf));
+    reduce_want(reduce, (node_t){1, 1}); /* [2, 4) */
+    reduce_want(reduce, (node_t){1, 0}); /* [0, 2) */
+    reduce_want(reduce, (node_t){2, 2}); /* [8, 12) */
+    assert_true(reduce_missing(reduce, 0, &first, &end));
+    assert_true(first == 0 && end == 4);
+    assert_true(reduce_missing(reduce, 4, &first, &end));
+    assert_true(first == 8 && end == 12);
+    assert_false(reduce_missing(reduce, 12, &first, &end));
+    assert_true(reduce_pending(reduce, 3) && reduce_pending(reduce, 11));
+    assert_false(reduce_pending(reduce, 4) || reduce_pending(reduce, 12));
+    leaf = s_sum((node_t){2, 0}, 16); /* more than is wanted */
+    assert_false(reduce_insert(reduce, (node_t){2, 0}, &leaf));
+    leaf = s_leaf(5);
+    assert_false(reduce_insert(reduce, (node_t){0, 5}, &leaf));
+
+    s_insert(reduce, (node_t){0, 1}, 16);
+    s_insert(reduce, (node_t){1, 1}, 16);
+    s_insert(reduce, (node_t){0, 0}, 16);
+    assert_int_equal(reduce_blocks_done(reduce), 4);
+    assert_true(reduce_pending(reduce, 0));     /* complete, not taken */
+    s_assert_taken(reduce, (node_t){1, 0}, 16); /* not summed with its sibling */
+    s_assert_taken(reduce, (node_t){1, 1}, 16);
+    assert_false(reduce_take(reduce, &node, &out));
+    assert_false(reduce_pending(reduce, 0));
+    assert_true(reduce_complete(reduce, (node_t){0, 3}));
+    leaf = s_leaf(3);
+    assert_false(reduce_insert(reduce, (node_t){0, 3}, &leaf));
+    assert_true(reduce_missing(reduce, 0, &first, &end));
+    assert_true(first == 8 && end == 12);
+
+    reduce_want(reduce, (node_t){2, 0}); /* again, cut in another way */
+    assert_int_equal(reduce_blocks_done(reduce), 0);
+    assert_true(reduce_missing(reduce, 0, &first, &end));
+    assert_true(first == 0 && end == 4);
+    s_insert(reduce, (node_t){0, 2}, 16);
+    assert_true(reduce_missing(reduce, 1, &first, &end));
+    assert_true(first == 1 && end == 2);
+    s_insert(reduce, (node_t){1, 0}, 16);
+    s_insert(reduce, (node_t){0, 3}, 16);
+    s_assert_taken(reduce, (node_t){2, 0}, 16);
+    s_insert(reduce, (node_t){0, 9}, 16);
+    reduce_destroy(&reduce); /* with what nobody took */
     assert_int_equal(s_live, 0);
+}
+
+/* Any cut into wanted nodes, each summed in any order, gives each node's own bits. */
+static void test_any_wanted_nodes(void **state)
+{
+    (void)state;
+    srand(11);
+    for (uint32_t n_blocks = 1; n_blocks <= 40; n_blocks++) {
+        reduce_t *reduce = reduce_new(n_blocks, P);
+        for (int round = 0; round < 20; round++) {
+            bool wanted[64] = {false};
+            uint32_t n_wanted = 0;
+            reduce_reset(reduce);
+            for (uint32_t at = 0; at < n_blocks;) {
+                uint32_t end = at + 1 + (uint32_t)rand() % (n_blocks - at);
+                node_t node = node_largest(at, end, n_blocks);
+                node_range(node, n_blocks, &at, &end);
+                if (rand() % 2) {
+                    reduce_want(reduce, node);
+                    for (; at < end; at++, n_wanted++)
+                        wanted[at] = true;
+                }
+                at = end;
+            }
+            uint32_t first, end, n_missing = 0;
+            for (uint32_t from = 0; reduce_missing(reduce, from, &first, &end); from = end)
+                for (; first < end; first++, n_missing++)
+                    assert_true(wanted[first]);
+            assert_int_equal(n_missing, n_wanted);
+            while (reduce_missing(reduce, 0, &first, &end)) {
+                first += (uint32_t)rand() % (end - first);
+                node_t node =
+                    node_largest(first, first + 1 + (uint32_t)rand() % (end - first), n_blocks);
+                partial_t partial = s_sum(node, n_blocks);
+                (void)reduce_insert(reduce, node, &partial); /* it may reach beyond a wanted one */
+            }
+            node_t node;
+            partial_t sum;
+            while (reduce_take(reduce, &node, &sum)) {
+                partial_t expected = s_sum(node, n_blocks);
+                assert_memory_equal(sum.gradient, expected.gradient, P * sizeof(float));
+                assert_memory_equal(&sum.cost, &expected.cost, sizeof(double));
+                n_wanted -= (uint32_t)sum.rows;
+                partial_release(&expected);
+                partial_release(&sum);
+            }
+            assert_int_equal(n_wanted, 0);
+        }
+        reduce_destroy(&reduce);
+        assert_int_equal(s_live, 0);
+    }
 }
 
 static void test_ranges_fall_into_few_nodes(void **state)
@@ -199,7 +311,8 @@ int main(void)
         cmocka_unit_test(test_any_order_and_any_cut_give_the_same_bits),
         cmocka_unit_test(test_duplicates_and_larger_nodes),
         cmocka_unit_test(test_missing_ranges),
-        cmocka_unit_test(test_taken_nodes_are_forgotten),
+        cmocka_unit_test(test_wanted_nodes),
+        cmocka_unit_test(test_any_wanted_nodes),
         cmocka_unit_test(test_ranges_fall_into_few_nodes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

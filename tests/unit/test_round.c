@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "parameter_server/round.h"
+#include "dispatch/round.h"
 
 enum {
     P = 2
@@ -80,9 +80,12 @@ typedef struct {
     reduce_t *tree;
 } world_t;
 
+/* The whole tree is wanted. */
 static world_t s_new(uint32_t n_blocks)
 {
-    return (world_t){round_new(n_blocks, 0.02), reduce_new(n_blocks, P)};
+    world_t world = {round_new(n_blocks, 0.02), reduce_new(n_blocks, P)};
+    reduce_want(world.tree, (node_t){node_root_level(n_blocks), 0});
+    return world;
 }
 
 static void s_end(world_t *world)
@@ -101,7 +104,8 @@ static void test_plans_and_closes(void **state)
         double now_ms = step * 1000.0;
         round_closed_t closed;
         reduce_reset(world.tree);
-        round_begin(world.round, s_two, 2, now_ms);
+        reduce_want(world.tree, (node_t){3, 0});
+        round_begin(world.round, world.tree, s_two, 2, now_ms);
         s_assert_plan(world.round, PLAN({1, 0, 4}, {2, 4, 8}));
         assert_true(round_deadline_ms(world.round) == now_ms + 3 * 4 + 30);
         round_tick(world.round, world.tree, s_two, 2, now_ms + 1);
@@ -133,10 +137,10 @@ static void test_a_doubtful_worker_gets_little(void **state)
     (void)state;
     world_t world = s_new(8);
     round_worker_t workers[] = {{1, 1.0, true, 0.99}, {2, 1.0, true, 0}};
-    round_begin(world.round, workers, 2, 0);
+    round_begin(world.round, world.tree, workers, 2, 0);
     s_assert_plan(world.round, PLAN({2, 0, 8}));
     workers[0].doubt = 0.75;
-    round_begin(world.round, workers, 2, 0);
+    round_begin(world.round, world.tree, workers, 2, 0);
     s_assert_plan(world.round, PLAN({1, 0, 2}, {2, 2, 8}));
     s_end(&world);
 }
@@ -148,9 +152,9 @@ static void test_a_newcomer_is_late_after_a_second(void **state)
     world_t world = s_new(8);
     const round_worker_t new_and_old[] = {{1, 1.0, false, 0}, {2, 1.0, true, 0}};
     const round_worker_t new_only[] = {{1, 1.0, false, 0}};
-    round_begin(world.round, new_only, 1, 0);
+    round_begin(world.round, world.tree, new_only, 1, 0);
     assert_true(round_deadline_ms(world.round) == 5000);
-    round_begin(world.round, new_and_old, 2, 0);
+    round_begin(world.round, world.tree, new_and_old, 2, 0);
     s_done(world.tree, 4, 8, 8);
     round_tick(world.round, world.tree, new_and_old, 2, 10);
     assert_true(round_deadline_ms(world.round) == 1000);
@@ -162,7 +166,7 @@ static void test_late_blocks_go_to_the_idle(void **state)
     (void)state;
     world_t world = s_new(8);
     round_closed_t closed;
-    round_begin(world.round, s_two, 2, 0);
+    round_begin(world.round, world.tree, s_two, 2, 0);
     s_done(world.tree, 4, 8, 8);
     s_done(world.tree, 1, 2, 8);
     round_tick(world.round, world.tree, s_two, 2, 41.9);
@@ -192,7 +196,7 @@ static void test_late_blocks_wait_while_all_are_busy(void **state)
     (void)state;
     world_t world = s_new(100);
     round_worker_t workers[] = {{1, 9.0, true, 0}, {2, 1.0, true, 0}}; /* 90 blocks and 10 */
-    round_begin(world.round, workers, 2, 0);
+    round_begin(world.round, world.tree, workers, 2, 0);
     round_tick(world.round, world.tree, workers, 2, 59); /* 30 + 3 * 10 is not over */
     workers[1].speed = 100; /* whatever it is now: deadlines were set */
     round_tick(world.round, world.tree, workers, 2, 60);
@@ -204,7 +208,7 @@ static void test_late_blocks_wait_while_all_are_busy(void **state)
     world = s_new(100);
     round_worker_t mixed[] = {{1, 1.0, true, 0},
                               {2, 1.0, false, 0}}; /* nobody knows how fast 2 is */
-    round_begin(world.round, mixed, 2, 0);
+    round_begin(world.round, world.tree, mixed, 2, 0);
     assert_true(round_deadline_ms(world.round) == 30 + 3 * 50);
     round_tick(world.round, world.tree, mixed, 2, 200);
     s_assert_plan(world.round, NO_PLAN); /* 1 is late, 2 will be idle soon */
@@ -218,7 +222,7 @@ static void test_orphans_are_given_away_at_once(void **state)
 {
     (void)state;
     world_t world = s_new(12);
-    round_begin(world.round, s_three, 3, 0);
+    round_begin(world.round, world.tree, s_three, 3, 0);
     s_assert_plan(world.round, PLAN({1, 0, 4}, {2, 4, 8}, {3, 8, 12}));
     round_lost(world.round, 2);
     const round_worker_t left[] = {s_three[0], s_three[2]};
@@ -238,7 +242,7 @@ static void test_orphans_behind_late_blocks(void **state)
     (void)state;
     world_t world = s_new(12);
     const round_worker_t mixed[] = {{1, 1.0, true, 0}, {2, 1.0, false, 0}, {3, 1.0, true, 0}};
-    round_begin(world.round, mixed, 3, 0);
+    round_begin(world.round, world.tree, mixed, 3, 0);
     round_tick(world.round, world.tree, mixed, 3, 50); /* 1 and 3 are late, 2 has time */
     s_assert_plan(world.round, NO_PLAN);
     round_lost(world.round, 3);
@@ -260,7 +264,7 @@ static void test_a_single_late_worker_is_asked_again(void **state)
     world_t world = s_new(4);
     double now_ms = 0;
     double wait_ms = 0;
-    round_begin(world.round, s_two, 1, now_ms);
+    round_begin(world.round, world.tree, s_two, 1, now_ms);
     for (int i = 1; i <= 5; i++) { /* longer each time: it may just be slow */
         double deadline_ms = round_deadline_ms(world.round);
         assert_true(deadline_ms - now_ms > wait_ms);
@@ -280,7 +284,7 @@ static void test_nobody_there(void **state)
 {
     (void)state;
     world_t world = s_new(4);
-    round_begin(world.round, NULL, 0, 0);
+    round_begin(world.round, world.tree, NULL, 0, 0);
     s_assert_plan(world.round, NO_PLAN);
     assert_true(isinf(round_deadline_ms(world.round)));
     round_tick(world.round, world.tree, NULL, 0, 10);
@@ -307,7 +311,7 @@ static void test_a_newcomer_waits_while_all_is_well(void **state)
 {
     (void)state;
     world_t world = s_new(8);
-    round_begin(world.round, s_two, 2, 0);
+    round_begin(world.round, world.tree, s_two, 2, 0);
     round_tick(world.round, world.tree, s_three, 3, 1);
     s_assert_plan(world.round, NO_PLAN);
     round_tick(world.round, world.tree, s_three, 3, 42); /* then it helps */
@@ -459,14 +463,16 @@ static void s_assert_owned(sim_t *sim)
 static void s_run_step(sim_t *sim)
 {
     sim->n_events = 0;
+    node_t root = {node_root_level(sim->n_blocks), 0};
     reduce_reset(sim->tree);
+    reduce_want(sim->tree, root);
     for (int i = 0; i < 4; i++) {
         double at_ms = sim->now_ms + s_random() * 400;
         s_schedule(sim, (event_t){i % 2 ? EVENT_DIES : EVENT_APPEARS, at_ms, 0, {0, 0}});
     }
-    round_begin(sim->round, sim->workers, sim->n_workers, sim->now_ms);
+    round_begin(sim->round, sim->tree, sim->workers, sim->n_workers, sim->now_ms);
     s_deliver(sim);
-    for (int n_ticks = 0; !reduce_root(sim->tree); n_ticks++) {
+    for (int n_ticks = 0; !reduce_complete(sim->tree, root); n_ticks++) {
         assert_true(n_ticks < 10000);
         double deadline_ms = round_deadline_ms(sim->round);
         uint32_t next = sim->n_events;
@@ -509,11 +515,14 @@ static void test_every_step_completes_in_a_random_world(void **state)
         for (int step = 0; step < 8; step++) {
             s_run_step(sim);
             partial_t expected = s_sum((node_t){node_root_level(sim->n_blocks), 0}, sim->n_blocks);
-            const partial_t *root = reduce_root(sim->tree);
-            assert_int_equal(root->rows, sim->n_blocks); /* each block once */
-            assert_memory_equal(root->gradient, expected.gradient, P * sizeof(float));
-            assert_memory_equal(&root->cost, &expected.cost, sizeof(double));
+            node_t node;
+            partial_t sum;
+            assert_true(reduce_take(sim->tree, &node, &sum));
+            assert_int_equal(sum.rows, sim->n_blocks); /* each block once */
+            assert_memory_equal(sum.gradient, expected.gradient, P * sizeof(float));
+            assert_memory_equal(&sum.cost, &expected.cost, sizeof(double));
             partial_release(&expected);
+            partial_release(&sum);
         }
         round_destroy(&sim->round);
         reduce_destroy(&sim->tree);
@@ -522,9 +531,30 @@ static void test_every_step_completes_in_a_random_world(void **state)
     }
 }
 
+/* A relay's: two nodes that do not touch. */
+static void test_plans_only_what_is_wanted(void **state)
+{
+    (void)state;
+    world_t world = s_new(16);
+    reduce_reset(world.tree);
+    reduce_want(world.tree, (node_t){2, 0});
+    reduce_want(world.tree, (node_t){1, 4});
+    round_begin(world.round, world.tree, s_two, 2, 0);
+    s_assert_plan(world.round, PLAN({1, 0, 2}, {2, 2, 4}, {1, 8, 9}, {2, 9, 10}));
+    s_done(world.tree, 0, 4, 16);
+    round_tick(world.round, world.tree, s_two, 2, 1);
+    s_assert_plan(world.round, NO_PLAN);
+    reduce_want(world.tree, (node_t){0, 15}); /* more of the same step */
+    s_done(world.tree, 8, 10, 16);
+    round_tick(world.round, world.tree, s_two, 2, 2);
+    s_assert_plan(world.round, PLAN({2, 15, 16}));
+    s_end(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plans_only_what_is_wanted),
         cmocka_unit_test(test_plans_and_closes),
         cmocka_unit_test(test_a_doubtful_worker_gets_little),
         cmocka_unit_test(test_a_newcomer_is_late_after_a_second),

@@ -28,6 +28,7 @@ typedef struct {
     double repeated_ms;   /* when weights were last sent to it alone */
     double blocks_per_ms; /* measured; 0 while unknown */
     uint32_t n_measured;
+    bool planned;       /* it was asked for blocks when the step began */
     double doubt;       /* 0 to 1: the part of its share that it is not trusted with */
     uint32_t n_refused; /* bad partials */
 } member_t;
@@ -59,6 +60,9 @@ member_t *membership_by_id(membership_t *self, uint32_t id);
 
 /* Was there ever a member of that id? It may have left. */
 bool membership_knew(const membership_t *self, uint32_t id);
+
+/* Was the member of that id sent away for what it did? */
+bool membership_quarantined(const membership_t *self, uint32_t id);
 
 /* All members, joining ones too, in the order of their ids. */
 member_t *membership_list(membership_t *self, uint32_t *n);

@@ -37,9 +37,10 @@ typedef struct round round_t;
 round_t *round_new(uint32_t n_blocks, double node_cost);
 void round_destroy(round_t **self_p);
 
-/* A new step: plans all blocks over the workers (none: nothing is planned yet). The plan is in
- * round_plan until the next call. */
-void round_begin(round_t *self, const round_worker_t *workers, uint32_t n_workers, double now_ms);
+/* A new step: plans what the tree misses over the workers (none: nothing is planned yet). The plan
+ * is in round_plan until the next call. */
+void round_begin(round_t *self, const reduce_t *tree, const round_worker_t *workers,
+                 uint32_t n_workers, double now_ms);
 
 /* Assignments made by the last round_begin or round_tick, to be sent; borrowed. */
 const wire_range_t *round_plan(const round_t *self, uint32_t *n);

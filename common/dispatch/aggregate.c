@@ -1,5 +1,5 @@
 /* See aggregate.h. */
-#include "parameter_server/aggregate.h"
+#include "dispatch/aggregate.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -11,6 +11,8 @@ struct aggregate {
     sampler_t sampler;
     size_t n_params;
     uint32_t n_blocks;
+    uint32_t step;
+    uint32_t counted_step; /* that rows_before is of */
     reduce_t *tree;        /* owned */
     uint64_t *rows_before; /* owned; (n_blocks + 1) rows that the step samples before each block */
     uint32_t *scratch;     /* owned; (block_rows) */
@@ -47,9 +49,28 @@ void aggregate_destroy(aggregate_t **self_p)
 void aggregate_begin(aggregate_t *self, uint32_t step)
 {
     reduce_reset(self->tree);
+    self->step = step;
+}
+
+void aggregate_want(aggregate_t *self, node_t node)
+{
+    reduce_want(self->tree, node);
+}
+
+bool aggregate_take(aggregate_t *self, node_t *node, partial_t *partial)
+{
+    return reduce_take(self->tree, node, partial);
+}
+
+void aggregate_count_rows(aggregate_t *self)
+{
+    if (self->counted_step == self->step)
+        return;
+    self->counted_step = self->step;
     for (uint32_t block = 0; block < self->n_blocks; block++)
         self->rows_before[block + 1] =
-            self->rows_before[block] + sampler_rows(&self->sampler, step, block, self->scratch);
+            self->rows_before[block] +
+            sampler_rows(&self->sampler, self->step, block, self->scratch);
 }
 
 static int s_check(const aggregate_t *self, node_t node, const partial_t *partial,
@@ -80,6 +101,7 @@ static int s_check(const aggregate_t *self, node_t node, const partial_t *partia
 aggregate_result_t aggregate_offer(aggregate_t *self, node_t node, partial_t *partial,
                                    size_t gradient_bytes, err_t *err)
 {
+    aggregate_count_rows(self);
     if (s_check(self, node, partial, gradient_bytes, err) != 0) {
         partial_release(partial);
         return AGGREGATE_BAD;

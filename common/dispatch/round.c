@@ -1,12 +1,12 @@
 /* See round.h. */
-#include "parameter_server/round.h"
+#include "dispatch/round.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
-#include "parameter_server/assign.h"
+#include "dispatch/assign.h"
 
 /* Late is what takes longer than this many times the expected duration and a scheduler's whim. */
 #define LATE_FACTOR 3.0
@@ -125,7 +125,8 @@ static void s_issue_range(round_t *self, const round_worker_t *workers, uint32_t
             s_issue(self, &workers[i], first, self->ends[i], is_first, now_ms);
 }
 
-void round_begin(round_t *self, const round_worker_t *workers, uint32_t n_workers, double now_ms)
+void round_begin(round_t *self, const reduce_t *tree, const round_worker_t *workers,
+                 uint32_t n_workers, double now_ms)
 {
     self->n_open = 0;
     self->n_plan = 0;
@@ -133,8 +134,9 @@ void round_begin(round_t *self, const round_worker_t *workers, uint32_t n_worker
     self->n_reissued = 0;
     memset(self->asked, 0, self->n_blocks * sizeof(bool));
     s_note_speeds(self, workers, n_workers);
-    if (n_workers > 0)
-        s_issue_range(self, workers, n_workers, 0, self->n_blocks, true, now_ms);
+    uint32_t first, end;
+    for (uint32_t from = 0; n_workers > 0 && reduce_missing(tree, from, &first, &end); from = end)
+        s_issue_range(self, workers, n_workers, first, end, true, now_ms);
 }
 
 const wire_range_t *round_plan(const round_t *self, uint32_t *n)

@@ -1,5 +1,5 @@
 /* See membership.h. */
-#include "parameter_server/membership.h"
+#include "dispatch/membership.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #define SPEED_WEIGHT     0.3 /* of the newest measurement */
 
 typedef struct {
+    uint32_t id;
     char name[WIRE_NAME_SIZE];
     char host[WIRE_NAME_SIZE];
 } quarantined_t;
@@ -64,15 +65,28 @@ member_t *membership_by_peer(membership_t *self, const wire_peer_t *peer)
 
 member_t *membership_by_id(membership_t *self, uint32_t id)
 {
-    for (uint32_t i = 0; i < self->n_members; i++)
-        if (self->members[i].id == id)
-            return &self->members[i];
-    return NULL;
+    uint32_t low = 0, high = self->n_members; /* they are in the order of their ids */
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (self->members[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < self->n_members && self->members[low].id == id ? &self->members[low] : NULL;
 }
 
 bool membership_knew(const membership_t *self, uint32_t id)
 {
     return id >= 1 && id <= self->last_id;
+}
+
+bool membership_quarantined(const membership_t *self, uint32_t id)
+{
+    for (uint32_t i = 0; i < self->n_quarantined; i++)
+        if (self->quarantined[i].id == id)
+            return true;
+    return false;
 }
 
 member_t *membership_list(membership_t *self, uint32_t *n)
@@ -221,6 +235,7 @@ bool membership_bad_partial(membership_t *self, member_t *member)
     self->quarantined = array_room(self->quarantined, self->n_quarantined + 1,
                                    &self->quarantined_room, sizeof(*self->quarantined));
     quarantined_t *entry = &self->quarantined[self->n_quarantined++];
+    entry->id = member->id;
     memcpy(entry->name, member->name, sizeof(entry->name));
     memcpy(entry->host, member->host, sizeof(entry->host));
     membership_remove(self, member->id);

@@ -1,5 +1,5 @@
 /* See assign.h. */
-#include "parameter_server/assign.h"
+#include "dispatch/assign.h"
 
 #include <math.h>
 

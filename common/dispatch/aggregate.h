@@ -2,6 +2,7 @@
 #ifndef DROVER_PARAMETER_SERVER_AGGREGATE_H
 #define DROVER_PARAMETER_SERVER_AGGREGATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,8 +22,16 @@ typedef struct aggregate aggregate_t;
 aggregate_t *aggregate_new(sampler_t sampler, size_t n_params);
 void aggregate_destroy(aggregate_t **self_p);
 
-/* Empties the tree for `step`. */
+/* Empties the tree for `step`; nothing is wanted. */
 void aggregate_begin(aggregate_t *self, uint32_t step);
+
+/* See reduce_want, reduce_take. */
+void aggregate_want(aggregate_t *self, node_t node);
+bool aggregate_take(aggregate_t *self, node_t *node, partial_t *partial);
+
+/* Counts the rows that the step samples, which the first offer has to do otherwise: for a moment
+ * when nobody waits. */
+void aggregate_count_rows(aggregate_t *self);
 
 /* Takes the partial in any case. Its gradient must be gradient_bytes long as the step's parameters
  * are, all finite, and its rows those that the step samples from the node's blocks. */

@@ -1,0 +1,585 @@
+/* See dispatcher.h. */
+#include "dispatch/dispatcher.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "base/pool.h"
+#include "dispatch/aggregate.h"
+#include "dispatch/membership.h"
+#include "dispatch/round.h"
+
+#define HEARTBEAT_MS 100
+#define LIVENESS_MS  3000
+#define REPEAT_MS    50  /* a heartbeat may have crossed the weights that it does not know */
+#define AGAIN_MS     400 /* between two repetitions to one worker: large weights take a while */
+#define PROBE_MS     100 /* between two looks at the silent */
+
+/* What one more node costs, in blocks: a gradient through the socket and the sum at about 2 GB/s,
+ * against some 0.2 us for the multiply-adds of a row and 1000 parameters; the parameters cancel.
+ * Only balance depends on it, never the bits. */
+static double s_node_cost(uint32_t block_rows)
+{
+    return 10.0 / block_rows;
+}
+
+struct dispatcher {
+    dispatch_job_t job;
+    dispatch_ports_t ports;
+    dispatch_planes_t planes;
+    size_t n_params;
+    membership_t *members;   /* owned */
+    aggregate_t *aggregate;  /* owned */
+    round_t *round;          /* owned */
+    pool_t *frames_pool;     /* owned; frame_t of the partials that the tree holds */
+    frame_t current;         /* the weights of the step */
+    wire_t out;              /* reused */
+    round_worker_t *workers; /* owned; the active ones, for round */
+    uint32_t workers_room;
+    wire_range_t *asked; /* owned; ranges of one message */
+    uint32_t asked_room;
+    bool running; /* a step is under way */
+    bool changed; /* something happened that round_tick may react to */
+    uint32_t step;
+    double published_ms; /* when its weights were handed out */
+    double probe_ms;     /* when to look at the silent again */
+    dispatch_figures_t figures;
+};
+
+static double s_now_ms(const dispatcher_t *self)
+{
+    return self->ports.now_ms(self->ports.context);
+}
+
+dispatcher_t *dispatcher_new(const dispatch_job_t *job, const dispatch_ports_t *ports,
+                             const dispatch_planes_t *planes)
+{
+    dispatcher_t *self = calloc(1, sizeof(*self));
+    if (!self)
+        abort();
+    self->job = *job;
+    self->ports = *ports;
+    self->planes = *planes;
+    self->n_params = model_params(&job->model);
+    membership_job_t admission = {.n_params = self->n_params, .strict = job->strict};
+    memcpy(admission.kernel, job->kernel, sizeof(admission.kernel));
+    memcpy(admission.digest, job->digest, sizeof(admission.digest));
+    self->members = membership_new(&admission, LIVENESS_MS);
+    self->aggregate = aggregate_new(job->sampler, self->n_params);
+    self->round = round_new(sampler_blocks(&job->sampler), s_node_cost(job->sampler.block_rows));
+    self->frames_pool = pool_new(sizeof(frame_t));
+    return self;
+}
+
+void dispatcher_destroy(dispatcher_t **self_p)
+{
+    dispatcher_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    aggregate_destroy(&self->aggregate); /* gives frames back: before the pool */
+    frame_clear(&self->current);
+    membership_destroy(&self->members);
+    round_destroy(&self->round);
+    pool_destroy(&self->frames_pool);
+    free(self->workers);
+    free(self->asked);
+    free(self);
+}
+
+/* Sending */
+
+static wire_t *s_message(dispatcher_t *self, wire_type_t type)
+{
+    self->out.type = type;
+    self->out.run = self->job.run;
+    self->out.incarnation = self->job.incarnation;
+    self->out.step = self->step;
+    return &self->out;
+}
+
+static void s_send_control(dispatcher_t *self, const wire_peer_t *peer, wire_type_t type,
+                           frame_t *frame)
+{
+    if (!self->ports.control(self->ports.context, peer, s_message(self, type), frame))
+        log_debug("control.dropped", "type=%s", wire_type_name(type));
+}
+
+static void s_send_refusal(dispatcher_t *self, const wire_peer_t *peer,
+                           const wire_refusal_t *refusal, const char *name)
+{
+    log_warn("worker.refused", "name=%s %s", name, refusal->text);
+    self->out.refusal = *refusal;
+    s_send_control(self, peer, WIRE_REFUSED, NULL);
+}
+
+/* Asks one worker for blocks; with the weights when it does not have them yet. */
+static void s_ask(dispatcher_t *self, const member_t *member, const wire_range_t *ranges,
+                  uint32_t n)
+{
+    self->out.ranges = (wire_range_t *)ranges; /* encoding borrows them */
+    self->out.n_ranges = n;
+    if (member->newest_step == self->step) {
+        s_send_control(self, &member->peer, WIRE_ASSIGN, NULL);
+        return;
+    }
+    frame_t weights = {.present = false};
+    frame_share(&weights, &self->current);
+    s_send_control(self, &member->peer, WIRE_STEP, &weights);
+}
+
+/* Steps */
+
+/* The workers to plan with: those that are heard; when there are none, all. */
+static const round_worker_t *s_active(dispatcher_t *self, uint32_t *n)
+{
+    uint32_t n_members;
+    int64_t now_ms = (int64_t)s_now_ms(self);
+    member_t *members = membership_list(self->members, &n_members);
+    self->workers =
+        array_room(self->workers, n_members, &self->workers_room, sizeof(*self->workers));
+    *n = 0;
+    for (int silent_too = 0; silent_too < 2 && *n == 0; silent_too++)
+        for (uint32_t i = 0; i < n_members; i++)
+            if (members[i].state == MEMBER_ACTIVE &&
+                (silent_too || !membership_silent(&members[i], now_ms)))
+                self->workers[(*n)++] =
+                    (round_worker_t){members[i].id, membership_speed(self->members, &members[i]),
+                                     members[i].blocks_per_ms > 0, members[i].doubt};
+    return self->workers;
+}
+
+/* Workers too slow for a single block of this step. */
+static void s_rest_unplanned(dispatcher_t *self, const wire_range_t *plan, uint32_t n)
+{
+    uint32_t n_members;
+    member_t *members = membership_list(self->members, &n_members);
+    for (uint32_t i = 0; i < n_members; i++)
+        members[i].planned = false;
+    for (uint32_t i = 0; i < n; i++)
+        membership_by_id(self->members, plan[i].worker)->planned = true;
+    for (uint32_t i = 0; i < n_members; i++)
+        if (members[i].state == MEMBER_ACTIVE && !members[i].planned)
+            membership_rested(&members[i]);
+}
+
+void dispatcher_begin(dispatcher_t *self, uint32_t step, frame_t *weights, const node_t *wanted,
+                      uint32_t n)
+{
+    uint32_t n_workers, n_ranges;
+    const round_worker_t *workers = s_active(self, &n_workers);
+    double begun_ms = s_now_ms(self);
+    self->step = step;
+    self->figures = (dispatch_figures_t){0};
+    frame_clear(&self->current);
+    frame_share(&self->current, weights);
+    aggregate_begin(self->aggregate, step);
+    for (uint32_t i = 0; i < n; i++)
+        aggregate_want(self->aggregate, wanted[i]);
+    round_begin(self->round, aggregate_tree(self->aggregate), workers, n_workers, begun_ms);
+    self->out.ranges = (wire_range_t *)round_plan(self->round, &n_ranges);
+    self->out.n_ranges = n_ranges;
+    s_rest_unplanned(self, self->out.ranges, n_ranges);
+    frame_t shared = {.present = false};
+    frame_share(&shared, &self->current);
+    self->ports.weights(self->ports.context, s_message(self, WIRE_STEP), &shared);
+    self->published_ms = s_now_ms(self);
+    self->figures.broadcast_ms = self->published_ms - begun_ms;
+    aggregate_count_rows(self->aggregate); /* the workers compute meanwhile */
+    self->running = true;
+}
+
+void dispatcher_want(dispatcher_t *self, node_t node)
+{
+    aggregate_want(self->aggregate, node);
+    self->changed = true;
+}
+
+/* Asks the worker of plan[at] for all that the plan has for it from there on, in one message,
+ * unless an earlier place has done so. */
+static void s_ask_planned(dispatcher_t *self, const wire_range_t *plan, uint32_t at, uint32_t n)
+{
+    uint32_t n_asked = 0;
+    for (uint32_t i = 0; i < at; i++)
+        if (plan[i].worker == plan[at].worker)
+            return;
+    self->asked = array_room(self->asked, n, &self->asked_room, sizeof(*self->asked));
+    for (uint32_t i = at; i < n; i++)
+        if (plan[i].worker == plan[at].worker)
+            self->asked[n_asked++] = plan[i];
+    const member_t *member = membership_by_id(self->members, plan[at].worker);
+    log_debug("blocks.asked", "step=%u worker=%s blocks=%u-%u ranges=%u", self->step, member->name,
+              plan[at].first, plan[at].end, n_asked);
+    s_ask(self, member, self->asked, n_asked);
+}
+
+/* Lets round react to what happened, and sends what it plans. */
+static void s_plan(dispatcher_t *self)
+{
+    if (!self->running)
+        return;
+    double now_ms = s_now_ms(self);
+    if (!self->changed && now_ms < round_deadline_ms(self->round))
+        return;
+    self->changed = false;
+    uint32_t n_workers, n;
+    const round_worker_t *workers = s_active(self, &n_workers);
+    round_tick(self->round, aggregate_tree(self->aggregate), workers, n_workers, now_ms);
+    round_closed_t closed;
+    while (round_take_closed(self->round, &closed)) {
+        member_t *member = membership_by_id(self->members, closed.worker);
+        if (member && closed.late) {
+            log_warn("worker.late", "step=%u name=%s blocks=%u after_ms=%.0f", self->step,
+                     member->name, closed.n_blocks, closed.elapsed_ms);
+            membership_late(member);
+        } else if (member)
+            membership_measure(member, closed.n_blocks, closed.elapsed_ms);
+    }
+    const wire_range_t *plan = round_plan(self->round, &n);
+    for (uint32_t i = 0; i < n; i++)
+        s_ask_planned(self, plan, i, n);
+}
+
+bool dispatcher_take(dispatcher_t *self, node_t *node, partial_t *partial)
+{
+    return self->running && aggregate_take(self->aggregate, node, partial);
+}
+
+void dispatcher_move_gradient(partial_t *partial, frame_t *frame)
+{
+    frame_move(frame, partial->hint);
+    partial_release(partial);
+}
+
+void dispatcher_end(dispatcher_t *self)
+{
+    self->changed = true;
+    s_plan(self); /* closes the assignments, so that speeds are known */
+    self->running = false;
+}
+
+/* Members */
+
+static void s_lose(dispatcher_t *self, uint32_t id)
+{
+    membership_remove(self->members, id);
+    round_lost(self->round, id);
+    self->changed = true;
+}
+
+static void s_on_hello(dispatcher_t *self, const wire_peer_t *peer, const wire_t *in)
+{
+    wire_refusal_t refusal;
+    member_t *member =
+        membership_hello(self->members, peer, &in->hello, (int64_t)s_now_ms(self), &refusal);
+    if (!member) {
+        s_send_refusal(self, peer, &refusal, in->hello.name);
+        return;
+    }
+    wire_welcome_t *welcome = &self->out.welcome;
+    memset(welcome, 0, sizeof(*welcome));
+    welcome->worker = member->id;
+    welcome->model = self->job.model;
+    welcome->sampler = self->job.sampler;
+    welcome->heartbeat_ms = HEARTBEAT_MS;
+    (void)snprintf(welcome->digest, sizeof(welcome->digest), "%s", self->job.digest);
+    (void)snprintf(welcome->kernel, sizeof(welcome->kernel), "%s",
+                   membership_kernel(self->members));
+    memcpy(welcome->data, self->planes.data, sizeof(welcome->data));
+    memcpy(welcome->weights, self->planes.weights, sizeof(welcome->weights));
+    memcpy(welcome->gradients, self->planes.gradients, sizeof(welcome->gradients));
+    s_send_control(self, peer, WIRE_WELCOME, NULL);
+}
+
+/* Weights that a member should have by now are said again, with what it owes. */
+static void s_repeat_missed(dispatcher_t *self, member_t *member)
+{
+    double now_ms = s_now_ms(self);
+    if (!self->running || member->state != MEMBER_ACTIVE || member->newest_step >= self->step ||
+        now_ms < self->published_ms + REPEAT_MS || now_ms < member->repeated_ms + AGAIN_MS)
+        return;
+    member->repeated_ms = now_ms;
+    uint32_t n;
+    const wire_range_t *owed = round_owed(self->round, member->id, &n);
+    log_debug("weights.repeated", "step=%u worker=%s", self->step, member->name);
+    s_ask(self, member, owed, n);
+}
+
+static void s_on_ready(dispatcher_t *self, member_t *member, const wire_t *in)
+{
+    if (member->state == MEMBER_ACTIVE) {
+        s_repeat_missed(self, member); /* said again: no step has reached it yet */
+        return;
+    }
+    wire_refusal_t refusal;
+    member_t leaving = *member; /* a refused one is gone after the call */
+    if (!membership_ready(self->members, member, &in->ready, &refusal)) {
+        s_send_refusal(self, &leaving.peer, &refusal, leaving.name);
+        return;
+    }
+    log_info("worker.joined", "name=%s host=%s threads=%u kernel=%s workers=%u", leaving.name,
+             leaving.host, leaving.threads, leaving.kernel, membership_active(self->members));
+    if (strcmp(leaving.kernel, membership_kernel(self->members)) != 0)
+        log_warn("worker.kernel",
+                 "name=%s kernel=%s job=%s: numerics.mode is fast, the bits "
+                 "depend on who computes what",
+                 leaving.name, leaving.kernel, membership_kernel(self->members));
+    self->changed = true;
+}
+
+static void s_on_heartbeat(dispatcher_t *self, member_t *member, const wire_t *in)
+{
+    uint32_t newest = in->heartbeat.newest_step;
+    if (in->run == self->job.run && in->incarnation == self->job.incarnation &&
+        newest <= self->step && newest > member->newest_step)
+        member->newest_step = newest;
+    self->out.heartbeat.newest_step = self->step;
+    s_send_control(self, &member->peer, WIRE_HEARTBEAT, NULL);
+    s_repeat_missed(self, member);
+}
+
+void dispatcher_control(dispatcher_t *self, const wire_peer_t *peer, wire_status_t status,
+                        const wire_t *in)
+{
+    if (status == WIRE_BAD_VERSION) {
+        wire_refusal_t refusal = {.reason = WIRE_REFUSED_VERSION};
+        (void)snprintf(refusal.text, sizeof(refusal.text), "protocol version %u, expected %u",
+                       in->version, WIRE_VERSION);
+        s_send_refusal(self, peer, &refusal, "?");
+        return;
+    }
+    if (status != WIRE_OK) {
+        log_warn("control.bad", "%s", wire_status_text(status));
+        return;
+    }
+    member_t *member = membership_by_peer(self->members, peer);
+    if (member)
+        member->last_seen_ms = (int64_t)s_now_ms(self);
+    if (in->type == WIRE_HELLO) {
+        s_on_hello(self, peer, in);
+        return;
+    }
+    if (!member) {
+        if (in->type != WIRE_BYE)
+            s_send_control(self, peer, WIRE_REJOIN, NULL);
+        return;
+    }
+    switch (in->type) {
+    case WIRE_READY:
+        s_on_ready(self, member, in);
+        break;
+    case WIRE_HEARTBEAT:
+        s_on_heartbeat(self, member, in);
+        break;
+    case WIRE_BYE:
+        log_info("worker.left", "name=%s workers=%u", member->name,
+                 membership_active(self->members) - (member->state == MEMBER_ACTIVE));
+        s_lose(self, member->id);
+        break;
+    default:
+        log_warn("control.unexpected", "name=%s type=%s", member->name, wire_type_name(in->type));
+    }
+}
+
+/* A silent member may be busy, stopped, or gone. Where its connection is closed a message to it
+ * cannot be routed, and it will never come back by that name: no need to wait for it to expire. */
+static void s_probe(dispatcher_t *self)
+{
+    double now_ms = s_now_ms(self);
+    if (now_ms < self->probe_ms)
+        return;
+    self->probe_ms = now_ms + PROBE_MS;
+    uint32_t n;
+    const member_t *members = membership_list(self->members, &n);
+    for (uint32_t i = n; i-- > 0;) {
+        if (!membership_silent(&members[i], (int64_t)now_ms))
+            continue;
+        self->out.heartbeat.newest_step = self->step;
+        if (self->ports.control(self->ports.context, &members[i].peer,
+                                s_message(self, WIRE_HEARTBEAT), NULL))
+            continue;
+        log_warn("worker.lost", "name=%s host=%s its connection is closed", members[i].name,
+                 members[i].host);
+        s_lose(self, members[i].id);
+    }
+}
+
+static void s_expire(dispatcher_t *self)
+{
+    uint32_t id;
+    s_probe(self);
+    while ((id = membership_expired(self->members, (int64_t)s_now_ms(self))) != 0) {
+        const member_t *member = membership_by_id(self->members, id);
+        log_warn("worker.lost", "name=%s host=%s silent_ms=%d", member->name, member->host,
+                 LIVENESS_MS);
+        s_lose(self, id);
+    }
+}
+
+/* Data */
+
+void dispatcher_fetch(dispatcher_t *self, const wire_peer_t *peer, wire_status_t status,
+                      const wire_t *in)
+{
+    size_t n_inputs = self->job.model.n_inputs;
+    uint64_t first = in->fetch.first, n_rows = in->fetch.n_rows;
+    if (status != WIRE_OK || in->type != WIRE_FETCH || in->run != self->job.run || n_rows == 0 ||
+        first + n_rows > self->job.sampler.n_rows ||
+        (n_rows > 1 && n_rows * n_inputs > WIRE_MAX_ROWS_BYTES)) {
+        log_warn("data.bad", "a request for rows that cannot be served: %s",
+                 status != WIRE_OK ? wire_status_text(status) : "wrong run, type or range");
+        return;
+    }
+    if (self->job.has &&
+        !self->job.has(self->job.has_context, (uint32_t)first, (uint32_t)(first + n_rows)))
+        return; /* it asks again */
+    wire_t *out = s_message(self, WIRE_ROWS);
+    out->rows.first = (uint32_t)first;
+    out->rows.n_rows = (uint32_t)n_rows;
+    out->rows.labels = self->job.labels + first;
+    frame_t rows = {.present = false};
+    frame_copy_of(&rows, self->job.images + first * n_inputs, n_rows * n_inputs);
+    self->ports.data(self->ports.context, peer, out, &rows);
+}
+
+/* Gradients */
+
+static void s_release_frame(void *hint)
+{
+    frame_clear(hint);
+    pool_give(hint);
+}
+
+/* `member` is NULL for one that has left since. */
+static void s_refuse_partial(dispatcher_t *self, member_t *member, const char *why)
+{
+    self->figures.n_refused++;
+    log_warn("partial.refused", "step=%u worker=%s: %s", self->step,
+             member ? member->name : "one that has left", why);
+    if (!member)
+        return;
+    uint32_t id = member->id;
+    wire_peer_t peer = member->peer;
+    char name[WIRE_NAME_SIZE];
+    memcpy(name, member->name, sizeof(name));
+    if (membership_bad_partial(self->members, member)) {
+        wire_refusal_t refusal = {.reason = WIRE_REFUSED_QUARANTINE};
+        (void)snprintf(refusal.text, sizeof(refusal.text),
+                       "quarantined: partials that are not fit to count, last: %.160s", why);
+        s_send_refusal(self, &peer, &refusal, name);
+    }
+    round_lost(self->round, id); /* others are asked for its blocks */
+    self->changed = true;
+}
+
+/* One partial into the tree, or why not. */
+void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *message,
+                        frame_t *frame)
+{
+    if (status != WIRE_OK || message->type != WIRE_PARTIAL) {
+        self->figures.n_refused++;
+        log_warn("partial.refused", "%s",
+                 status != WIRE_OK ? wire_status_text(status) : "not a PARTIAL");
+        return;
+    }
+    if (message->run != self->job.run) {
+        self->figures.n_refused++;
+        log_warn("partial.refused", "of another run");
+        return;
+    }
+    if (message->incarnation != self->job.incarnation) {
+        self->figures.n_duplicates++; /* asked for by a server or relay that has died since */
+        return;
+    }
+    const wire_partial_t *in = &message->partial;
+    member_t *member = membership_by_id(self->members, in->worker);
+    if (membership_quarantined(self->members, in->worker)) {
+        self->figures.n_duplicates++; /* others were asked for its blocks */
+        return;
+    }
+    if (!membership_knew(self->members, in->worker)) {
+        self->figures.n_refused++;
+        log_warn("partial.refused", "of a worker that has not joined: %u", in->worker);
+        return;
+    }
+    if (member)
+        member->last_seen_ms = (int64_t)s_now_ms(self);
+    if (!self->running || message->step < self->step) {
+        self->figures.n_duplicates++; /* late: its step is done */
+        return;
+    }
+    if (message->step > self->step) {
+        s_refuse_partial(self, member, "of a step that has not begun");
+        return;
+    }
+    if (member)
+        member->newest_step = self->step;
+    double begun_ms = s_now_ms(self);
+    frame_t *kept = pool_take(self->frames_pool);
+    memset(kept, 0, sizeof(*kept));
+    frame_move(kept, frame);
+    partial_t partial = {
+        .gradient = frame_data(kept),
+        .cost = in->cost,
+        .correct = in->correct,
+        .rows = in->rows,
+        .release = s_release_frame,
+        .hint = kept,
+    };
+    err_t err;
+    switch (aggregate_offer(self->aggregate, in->node, &partial, frame_size(kept), &err)) {
+    case AGGREGATE_ACCEPTED:
+        self->changed = true;
+        break;
+    case AGGREGATE_DUPLICATE:
+        self->figures.n_duplicates++;
+        break;
+    case AGGREGATE_BAD:
+        s_refuse_partial(self, member, err.text);
+        break;
+    }
+    self->figures.sum_ms += s_now_ms(self) - begun_ms;
+}
+
+void dispatcher_tick(dispatcher_t *self)
+{
+    s_expire(self);
+    s_plan(self);
+}
+
+long dispatcher_timeout_ms(const dispatcher_t *self)
+{
+    double left = self->running ? round_deadline_ms(self->round) - s_now_ms(self) : INFINITY;
+    if (left > HEARTBEAT_MS)
+        return HEARTBEAT_MS;
+    return left > 0 ? (long)ceil(left) : 0;
+}
+
+void dispatcher_release(dispatcher_t *self, wire_type_t type)
+{
+    uint32_t n;
+    member_t *members = membership_list(self->members, &n);
+    for (uint32_t i = 0; i < n; i++)
+        s_send_control(self, &members[i].peer, type, NULL);
+}
+
+uint32_t dispatcher_active(const dispatcher_t *self)
+{
+    return membership_active(self->members);
+}
+
+const char *dispatcher_kernel(const dispatcher_t *self)
+{
+    return membership_kernel(self->members);
+}
+
+dispatch_figures_t dispatcher_figures(const dispatcher_t *self)
+{
+    dispatch_figures_t figures = self->figures;
+    figures.n_reissued = round_reissued(self->round);
+    return figures;
+}
