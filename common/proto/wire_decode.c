@@ -319,13 +319,13 @@ wire_status_t wire_decode(wire_buffer_t *buffer, const void *header, size_t head
     s_take_text(&reader, magic, sizeof(magic));
     if (reader.bad || strcmp(magic, WIRE_MAGIC) != 0)
         return WIRE_BAD_MAGIC;
+    if (!s_digest_ok(header, header_size, size))
+        return WIRE_BAD_DIGEST;
     message->version = s_take_u32(&reader);
     if (reader.bad)
         return WIRE_BAD_FIELD;
     if (message->version != WIRE_VERSION)
         return WIRE_BAD_VERSION;
-    if (!s_digest_ok(header, header_size, size))
-        return WIRE_BAD_DIGEST;
     uint64_t type = s_take_uint(&reader, UINT64_MAX);
     if (reader.bad)
         return WIRE_BAD_FIELD;

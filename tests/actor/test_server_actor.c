@@ -572,7 +572,10 @@ static void test_admission(void **state)
     wire_encode(buffer, &hello, NULL, 0, &header, &size);
     memcpy(newer, header, size);
     newer[8] = 77;
-    assert_true(zmq_send(link_socket(stranger->control), newer, size, 0) > 0);
+    size -= 8;
+    uint8_t *sealed = wire_sealed(newer, &size);
+    assert_true(zmq_send(link_socket(stranger->control), sealed, size, 0) > 0);
+    free(sealed);
     wire_buffer_destroy(&buffer);
     peer_expect(stranger, WIRE_REFUSED);
     assert_int_equal(stranger->in.refusal.reason, WIRE_REFUSED_VERSION);

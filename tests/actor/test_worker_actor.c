@@ -12,6 +12,7 @@
 #include "math/blas.h"
 #include "peer.h"
 #include "unit/tiny.h"
+#include "unit/wire_samples.h"
 #include "workers/worker.h"
 
 enum {
@@ -430,12 +431,15 @@ static void test_refusals(void **state)
 
     world = s_start(NULL, 1, false); /* another protocol version */
     peer_expect(&world->server, WIRE_HELLO);
-    static const char newer[] = "\x92\xa6"
-                                "drover\x07";
+    size_t size = 9;
+    uint8_t *newer = wire_sealed("\x92\xa6"
+                                 "drover\x07",
+                                 &size);
     void *socket = link_socket(world->server.control);
     const wire_peer_t *peer = &world->server.control_peer;
     assert_true(zmq_send(socket, peer->bytes, peer->size, ZMQ_SNDMORE) > 0);
-    assert_true(zmq_send(socket, newer, sizeof(newer) - 1, 0) > 0);
+    assert_true(zmq_send(socket, newer, size, 0) > 0);
+    free(newer);
     assert_int_equal(s_wait(world), WORKER_FAILED);
     (void)snprintf(expected, sizeof(expected),
                    "%s: the server speaks protocol version 7, expected 1", world->endpoint);

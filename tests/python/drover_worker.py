@@ -32,14 +32,14 @@ def decode(parts):
     unpacker = msgpack.Unpacker()
     unpacker.feed(parts[0])
     magic, version, *others = unpacker.unpack()
-    assert magic == "drover"
+    array, behind = parts[0][:unpacker.tell()], parts[0][unpacker.tell():]
+    if magic != "drover" or behind != xxhash.xxh3_64_intdigest(array).to_bytes(8, "little"):
+        return None
     if version != VERSION:
         sys.exit(f"the server speaks version {version}, expected {VERSION}")
-    array, behind = parts[0][:unpacker.tell()], parts[0][unpacker.tell():]
     kind, run, incarnation, step, digest, fields = others
     frame = parts[1] if len(parts) > 1 else None
-    if (behind != xxhash.xxh3_64_intdigest(array).to_bytes(8, "little")
-            or frame is not None and xxhash.xxh3_64_intdigest(frame) != digest):
+    if frame is not None and xxhash.xxh3_64_intdigest(frame) != digest:
         return None
     return kind, run, incarnation, step, fields, frame
 

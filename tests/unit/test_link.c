@@ -335,11 +335,12 @@ static void s_flood(pair_t *pair, void *socket, bool router)
         assert_int_equal(pair->message.type, WIRE_PARTIAL);
         assert_true(!router || pair->peer.size > 0);
     }
-    char *newer = malloc(size);
-    memcpy(newer, header, size);
-    newer[8] = 9; /* the version */
+    memcpy(damaged, header, size);
+    damaged[8] = 9; /* the version, ... */
+    size_t newer_size = size - 8;
+    char *newer = (char *)wire_sealed(damaged, &newer_size); /* ... on purpose */
     const char *parts[] = {newer};
-    s_send_raw(socket, parts, &size, 1);
+    s_send_raw(socket, parts, &newer_size, 1);
     s_receive(pair, pair->server);
     assert_int_equal(pair->status, WIRE_BAD_VERSION);
     assert_int_equal(pair->message.version, 9);
