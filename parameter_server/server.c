@@ -175,8 +175,13 @@ static void s_actor(zsock_t *pipe, void *argument)
         [DATA] = {link_socket(self->data), 0, ZMQ_POLLIN, 0},
         [GRADIENTS] = {link_socket(self->gradients), 0, ZMQ_POLLIN, 0},
     };
+    link_t *const links[N_ITEMS] = {
+        [CONTROL] = self->control,
+        [DATA] = self->data,
+        [GRADIENTS] = self->gradients,
+    };
     while (!stopping && !coordinator_finished(self->coordinator)) {
-        if (zmq_poll(items, N_ITEMS, coordinator_timeout_ms(self->coordinator)) < 0 &&
+        if (link_poll(items, links, N_ITEMS, coordinator_timeout_ms(self->coordinator)) < 0 &&
             zmq_errno() != EINTR)
             break; /* the context is gone */
         if (items[PIPE].revents)

@@ -252,6 +252,7 @@ static void s_actor(zsock_t *pipe, void *argument)
             {zsock_resolve(pipe), 0, ZMQ_POLLIN, 0},
             {link_socket(self->control), 0, ZMQ_POLLIN, 0},
         };
+        link_t *const links[6] = {NULL, self->control, self->weights, self->data};
         int n_items = 2;
         if (self->compute) {
             items[n_items++] = (zmq_pollitem_t){link_socket(self->weights), 0, ZMQ_POLLIN, 0};
@@ -260,7 +261,7 @@ static void s_actor(zsock_t *pipe, void *argument)
         }
         int64_t left_ms = session_deadline_ms(self->session) - clock_ms();
         long timeout_ms = left_ms < 0 ? 0 : left_ms > 250 ? 250 : (long)left_ms;
-        if (zmq_poll(items, n_items, timeout_ms) < 0 && zmq_errno() != EINTR)
+        if (link_poll(items, links, n_items, timeout_ms) < 0 && zmq_errno() != EINTR)
             break; /* the context is gone */
         if (items[0].revents) {
             char *word = zstr_recv(pipe);

@@ -10,14 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/handover.h"
+#include "proto/link_chaos.h"
 
 struct link {
     link_role_t role;
     zsock_t *socket;       /* owned */
     wire_buffer_t *buffer; /* owned */
-    zmq_msg_t header;      /* the last received */
-    bool has_header;
+    link_chaos_t *chaos;   /* owned; NULL without a plan of faults */
+    frame_t header;        /* the last received */
     char endpoint[LINK_ENDPOINT_SIZE];
     char path[LINK_ENDPOINT_SIZE]; /* of a bound ipc socket; "" for others */
 };
@@ -59,6 +61,7 @@ static link_t *s_new(link_role_t role, size_t max_frame_bytes)
         abort();
     self->role = role;
     self->buffer = wire_buffer_new();
+    self->chaos = link_chaos_new((unsigned)role);
     self->socket = zsock_new(s_roles[role].type);
     if (!self->socket)
         abort(); /* out of sockets or memory: nothing can go on */
@@ -112,8 +115,8 @@ void link_destroy(link_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
-    if (self->has_header)
-        zmq_msg_close(&self->header);
+    frame_clear(&self->header);
+    link_chaos_destroy(&self->chaos);
     zsock_destroy(&self->socket);
     if (self->path[0])
         (void)unlink(self->path); /* libzmq leaves it */
@@ -124,6 +127,31 @@ void link_destroy(link_t **self_p)
 void *link_socket(link_t *self)
 {
     return zsock_resolve(self->socket);
+}
+
+static int64_t s_held_due_ms(const link_t *self)
+{
+    return self && self->chaos ? link_chaos_due_ms(self->chaos) : INT64_MAX;
+}
+
+int link_poll(zmq_pollitem_t *items, link_t *const *links, int n, long timeout_ms)
+{
+    int64_t due_ms = INT64_MAX;
+    for (int i = 0; i < n; i++)
+        due_ms = s_held_due_ms(links[i]) < due_ms ? s_held_due_ms(links[i]) : due_ms;
+    if (due_ms == INT64_MAX)
+        return zmq_poll(items, n, timeout_ms);
+    int64_t left_ms = due_ms - clock_ms();
+    if (timeout_ms < 0 || left_ms < timeout_ms)
+        timeout_ms = left_ms < 0 ? 0 : (long)left_ms;
+    int n_ready = zmq_poll(items, n, timeout_ms);
+    for (int i = 0; n_ready >= 0 && i < n; i++) {
+        if (s_held_due_ms(links[i]) > clock_ms() || items[i].revents & ZMQ_POLLIN)
+            continue;
+        n_ready += items[i].revents == 0;
+        items[i].revents |= ZMQ_POLLIN;
+    }
+    return n_ready;
 }
 
 const char *link_endpoint(const link_t *self)
@@ -175,25 +203,56 @@ out:
     return sent;
 }
 
-/* Reads one more part of a message into *part. */
-static bool s_next_part(void *socket, zmq_msg_t *part)
+/* Reads one more part of a message into *part, which must hold nothing. */
+static bool s_next_part(void *socket, frame_t *part)
 {
-    zmq_msg_init(part);
-    if (zmq_msg_recv(part, socket, ZMQ_DONTWAIT) >= 0)
-        return true;
-    zmq_msg_close(part);
-    return false;
+    zmq_msg_init(&part->message);
+    part->present = zmq_msg_recv(&part->message, socket, ZMQ_DONTWAIT) >= 0;
+    if (!part->present)
+        zmq_msg_close(&part->message);
+    else
+        handover_take(frame_data(part));
+    return part->present;
+}
+
+static bool s_has_more(const frame_t *part)
+{
+    return zmq_msg_more(&part->message);
 }
 
 /* Drops the parts that no message of ours has. */
 static void s_drain(void *socket)
 {
-    zmq_msg_t part;
+    frame_t part = {.present = false};
     bool more = true;
     while (more && s_next_part(socket, &part)) {
-        more = zmq_msg_more(&part);
-        zmq_msg_close(&part);
+        more = s_has_more(&part);
+        frame_clear(&part);
     }
+}
+
+/* Reads a message as it came: link_chaos_receive's `next`. */
+static bool s_next(void *context, link_raw_t *raw)
+{
+    link_t *self = context;
+    void *socket = link_socket(self);
+    raw->whole = false;
+    raw->peer.size = 0;
+    if (!s_next_part(socket, &raw->header))
+        return false;
+    if (s_is_router(self)) {
+        bool more = s_has_more(&raw->header);
+        raw->peer.size = (uint8_t)frame_size(&raw->header);
+        memcpy(raw->peer.bytes, frame_data(&raw->header), raw->peer.size);
+        frame_clear(&raw->header);
+        if (!more || !s_next_part(socket, &raw->header))
+            return true;
+    }
+    raw->whole =
+        !s_has_more(&raw->header) || !s_next_part(socket, &raw->frame) || !s_has_more(&raw->frame);
+    if (!raw->whole)
+        s_drain(socket);
+    return true;
 }
 
 /* Gradients and weights are read as floats in place; libzmq may hand out small messages at odd
@@ -212,41 +271,18 @@ bool link_receive(link_t *self, wire_peer_t *peer, wire_t *message, frame_t *fra
                   wire_status_t *status)
 {
     assert(!frame->present);
-    void *socket = link_socket(self);
-    zmq_msg_t part;
-    if (!s_next_part(socket, &part))
+    link_raw_t raw;
+    raw.header.present = raw.frame.present = false;
+    if (self->chaos ? !link_chaos_receive(self->chaos, s_next, self, &raw) : !s_next(self, &raw))
         return false;
-    bool more = zmq_msg_more(&part);
-    *status = WIRE_BAD_BYTES;
-    if (s_is_router(self)) {
-        peer->size = (uint8_t)zmq_msg_size(&part);
-        memcpy(peer->bytes, zmq_msg_data(&part), peer->size);
-        zmq_msg_close(&part);
-        if (!more || !s_next_part(socket, &part))
-            return true;
-        more = zmq_msg_more(&part);
-    }
-    if (self->has_header)
-        zmq_msg_close(&self->header);
-    zmq_msg_init(&self->header);
-    zmq_msg_move(&self->header, &part);
-    zmq_msg_close(&part);
-    self->has_header = true;
-    if (more) {
-        zmq_msg_init(&frame->message);
-        frame->present = zmq_msg_recv(&frame->message, socket, ZMQ_DONTWAIT) >= 0;
-        if (!frame->present)
-            zmq_msg_close(&frame->message);
-        else if (zmq_msg_more(&frame->message)) {
-            s_drain(socket);
-            frame_clear(frame);
-            return true;
-        }
-        if (frame->present)
-            handover_take(frame_data(frame));
-    }
-    *status = wire_decode(self->buffer, zmq_msg_data(&self->header), zmq_msg_size(&self->header),
-                          message);
+    if (s_is_router(self))
+        *peer = raw.peer;
+    frame_clear(&self->header);
+    frame_move(&self->header, &raw.header);
+    frame_move(frame, &raw.frame);
+    *status = raw.whole ? wire_decode(self->buffer, frame_data(&self->header),
+                                      frame_size(&self->header), message)
+                        : WIRE_BAD_BYTES;
     if (*status == WIRE_OK)
         *status = wire_check_frame(message, frame_data(frame), frame_size(frame), frame->present);
     if (*status != WIRE_OK)

@@ -38,6 +38,11 @@ void link_destroy(link_t **self_p);
 /* The libzmq socket, for polling. */
 void *link_socket(link_t *self);
 
+/* zmq_poll over items[0..n); links[i] is the link of items[i], or NULL when it is no link's. A
+ * message that a link holds back (proto/link_chaos.h) and that is due by then counts as readable.
+ */
+int link_poll(zmq_pollitem_t *items, link_t *const *links, int n, long timeout_ms);
+
 /* Where a bound socket is: the real port for ':*'. Borrowed. */
 const char *link_endpoint(const link_t *self);
 
