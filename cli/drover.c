@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log_limit.h"
 #include "base/text.h"
 #include "cli/commands.h"
 
@@ -112,6 +113,7 @@ int main(int argc, char **argv)
 {
     s_open_standard_streams();
     int status = s_run(argc, argv);
+    log_limit_flush();
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_OK) {
         perror("drover: cannot write to standard output");
         return STATUS_FAILURE;

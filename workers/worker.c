@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/handover.h"
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "base/pool.h"
 #include "math/blas.h"
 #include "proto/link.h"
@@ -137,9 +138,9 @@ static void s_push(worker_t *self, session_action_t *action)
     size_t bytes = model_params(&session_job(self->session)->model) * sizeof(float);
     frame_from_pool(&gradient, action->partial.gradient, bytes); /* takes the buffer over */
     if (!link_send(self->gradients, NULL, action->message, &gradient))
-        log_warn("partial.dropped", "step=%u node=%u,%u: the server does not take partials",
-                 action->step, action->message->partial.node.level,
-                 action->message->partial.node.index);
+        log_warn_limited("partial.dropped", self->endpoint,
+                         "step=%u node=%u,%u: the server does not take partials", action->step,
+                         action->message->partial.node.level, action->message->partial.node.index);
 }
 
 /* Does one thing that the session wants; false when there is nothing to do. */
@@ -196,7 +197,8 @@ static void s_drain_messages(worker_t *self, link_t *link)
                     self->endpoint, self->in.version, WIRE_VERSION);
             s_fail(self);
         } else if (status != WIRE_OK)
-            log_warn("message.bad", "from=%s %s", self->endpoint, wire_status_text(status));
+            log_warn_limited("message.bad", self->endpoint, "from=%s %s", self->endpoint,
+                             wire_status_text(status));
         else if (session_message(self->session, &self->in, frame_size(&frame), clock_ms())) {
             frame_clear(&self->current);
             frame_move(&self->current, &frame);
@@ -212,9 +214,11 @@ static void s_drain_rows(worker_t *self)
     wire_status_t status;
     while (link_receive(self->data, &nobody, &self->in, &frame, &status)) {
         if (status != WIRE_OK)
-            log_warn("rows.bad", "from=%s %s", self->endpoint, wire_status_text(status));
+            log_warn_limited("rows.bad", self->endpoint, "from=%s %s", self->endpoint,
+                             wire_status_text(status));
         else if (!session_rows(self->session, &self->in, frame_data(&frame), frame_size(&frame)))
-            log_warn("rows.bad", "from=%s not rows that were asked for", self->endpoint);
+            log_warn_limited("rows.bad", self->endpoint, "from=%s not rows that were asked for",
+                             self->endpoint);
         frame_clear(&frame);
     }
 }

@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "base/pool.h"
 #include "dispatch/aggregate.h"
 #include "dispatch/membership.h"
@@ -112,7 +113,7 @@ static void s_send_control(dispatcher_t *self, const wire_peer_t *peer, wire_typ
 static void s_send_refusal(dispatcher_t *self, const wire_peer_t *peer,
                            const wire_refusal_t *refusal, const char *name)
 {
-    log_warn("worker.refused", "name=%s %s", name, refusal->text);
+    log_warn_limited("worker.refused", name, "name=%s %s", name, refusal->text);
     self->out.refusal = *refusal;
     s_send_control(self, peer, WIRE_REFUSED, NULL);
 }
@@ -352,11 +353,12 @@ void dispatcher_control(dispatcher_t *self, const wire_peer_t *peer, wire_status
         s_send_refusal(self, peer, &refusal, "?");
         return;
     }
+    member_t *member = membership_by_peer(self->members, peer);
     if (status != WIRE_OK) {
-        log_warn("control.bad", "%s", wire_status_text(status));
+        const char *name = member ? member->name : "?";
+        log_warn_limited("control.bad", name, "name=%s %s", name, wire_status_text(status));
         return;
     }
-    member_t *member = membership_by_peer(self->members, peer);
     if (member)
         member->last_seen_ms = (int64_t)s_now_ms(self);
     if (in->type == WIRE_HELLO) {
@@ -381,7 +383,8 @@ void dispatcher_control(dispatcher_t *self, const wire_peer_t *peer, wire_status
         s_lose(self, member->id);
         break;
     default:
-        log_warn("control.unexpected", "name=%s type=%s", member->name, wire_type_name(in->type));
+        log_warn_limited("control.unexpected", member->name, "name=%s type=%s", member->name,
+                         wire_type_name(in->type));
     }
 }
 
@@ -430,8 +433,8 @@ void dispatcher_fetch(dispatcher_t *self, const wire_peer_t *peer, wire_status_t
     if (status != WIRE_OK || in->type != WIRE_FETCH || in->run != self->job.run || n_rows == 0 ||
         first + n_rows > self->job.sampler.n_rows ||
         (n_rows > 1 && n_rows * n_inputs > WIRE_MAX_ROWS_BYTES)) {
-        log_warn("data.bad", "a request for rows that cannot be served: %s",
-                 status != WIRE_OK ? wire_status_text(status) : "wrong run, type or range");
+        log_warn_limited("data.bad", "?", "a request for rows that cannot be served: %s",
+                         status != WIRE_OK ? wire_status_text(status) : "wrong run, type or range");
         return;
     }
     if (self->job.has &&
@@ -458,8 +461,8 @@ static void s_release_frame(void *hint)
 static void s_refuse_partial(dispatcher_t *self, member_t *member, const char *why)
 {
     self->figures.n_refused++;
-    log_warn("partial.refused", "step=%u worker=%s: %s", self->step,
-             member ? member->name : "one that has left", why);
+    const char *who = member ? member->name : "one that has left";
+    log_warn_limited("partial.refused", who, "step=%u worker=%s: %s", self->step, who, why);
     if (!member)
         return;
     uint32_t id = member->id;
@@ -482,13 +485,13 @@ void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *
 {
     if (status != WIRE_OK || message->type != WIRE_PARTIAL) {
         self->figures.n_refused++;
-        log_warn("partial.refused", "%s",
-                 status != WIRE_OK ? wire_status_text(status) : "not a PARTIAL");
+        log_warn_limited("partial.refused", "?", "%s",
+                         status != WIRE_OK ? wire_status_text(status) : "not a PARTIAL");
         return;
     }
     if (message->run != self->job.run) {
         self->figures.n_refused++;
-        log_warn("partial.refused", "of another run");
+        log_warn_limited("partial.refused", "?", "of another run");
         return;
     }
     if (message->incarnation != self->job.incarnation) {
@@ -503,7 +506,7 @@ void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *
     }
     if (!membership_knew(self->members, in->worker)) {
         self->figures.n_refused++;
-        log_warn("partial.refused", "of a worker that has not joined: %u", in->worker);
+        log_warn_limited("partial.refused", "?", "of a worker that has not joined: %u", in->worker);
         return;
     }
     if (member)
