@@ -41,6 +41,7 @@ static const struct {
     [LINK_DATA_WORKER] = {"data", ZMQ_DEALER, 64, 64, 0},
     [LINK_WEIGHTS_WORKER] = {"weights", ZMQ_SUB, 1, 4, 0},
     [LINK_GRADIENTS_WORKER] = {"gradients", ZMQ_PUSH, 64, 1, 1000},
+    [LINK_CONTROL_GUEST] = {"control", ZMQ_DEALER, 1, 4, 0},
 };
 
 static bool s_is_router(const link_t *self)
@@ -290,6 +291,15 @@ bool link_receive(link_t *self, wire_peer_t *peer, wire_t *message, frame_t *fra
     else if (frame->present)
         s_align(frame);
     return true;
+}
+
+void link_wait(link_t *self, int other, int timeout_ms)
+{
+    zmq_pollitem_t items[2] = {
+        {link_socket(self), 0, ZMQ_POLLIN, 0},
+        {NULL, other, ZMQ_POLLIN, 0},
+    };
+    (void)zmq_poll(items, 2, timeout_ms);
 }
 
 static const char *const s_suffixes[4] = {"", ".data", ".weights", ".gradients"};

@@ -21,6 +21,7 @@ typedef enum {
     LINK_DATA_WORKER,      /* DEALER */
     LINK_WEIGHTS_WORKER,   /* SUB */
     LINK_GRADIENTS_WORKER, /* PUSH */
+    LINK_CONTROL_GUEST,    /* DEALER that joins nothing: asks for the status */
 } link_role_t;
 
 typedef struct link link_t;
@@ -55,6 +56,10 @@ bool link_send(link_t *self, const wire_peer_t *peer, const wire_t *message, fra
  * before; float frames are aligned. The header's bytes (rows.labels) last until the next call. */
 bool link_receive(link_t *self, wire_peer_t *peer, wire_t *message, frame_t *frame,
                   wire_status_t *status);
+
+/* Waits until a message is there, the descriptor `other` is readable, or timeout_ms are over. May
+ * return for nothing. */
+void link_wait(link_t *self, int other, int timeout_ms);
 
 /* The endpoints of the four planes from server.bind: tcp://host:p gives p to p + 3 ('*' stays '*'),
  * ipc://path and inproc://name get suffixes. `planes` in the order control, data, weights,

@@ -10,6 +10,8 @@ Usage: scripted_peer.py hello ENDPOINT [--version V] [--kernel K] [--digest D] [
          joins and sends what is not a message, on all planes
        scripted_peer.py server ENDPOINT [--version V]
          answers a HELLO with an END of another version of the protocol
+       scripted_peer.py reporter ENDPOINT good|mute|garbage|rejoin [--version V]
+         answers every second STATUS with a REPORT whose step goes up, or else does not; until it is killed
 """
 import argparse
 import os
@@ -152,6 +154,34 @@ def server(arguments):
     time.sleep(0.2)  # the other side ends; nobody waits for this process
 
 
+def report(step):
+    """The fields of a REPORT of a relay with three members, one of which is not listed."""
+    nan = float("nan")
+    return ["relay", "tcp://10.0.0.1:5570", step, 0, 70123.4, nan, 0.25, 0.8311, 2.5, 12.0,
+            "blocks of \"node-7\"", 3,
+            [[1, "node-7", "host-a", "dense/Zen", 8, 0, "late", nan, 2345, 3, 1 << 40, 7, 0],
+             [2, "rack", "host-b", "dense/Zen", 64, 1, "active", 70123.4, 12, 0, 99, 0, 2]],
+            [["bad", "host-c"]]]
+
+
+def reporter(arguments):
+    router = zmq.Context().socket(zmq.ROUTER)
+    router.bind(arguments.endpoint)
+    print("ready", flush=True)
+    n = 0
+    while True:
+        identity, *parts = router.recv_multipart()
+        kind, *_ = protocol.decode(parts)
+        assert kind == protocol.STATUS
+        n += 1
+        answer = {"good": protocol.encode(protocol.REPORT, 7, 1, n, report(n),
+                                          version=arguments.version),
+                  "garbage": [b"\xc1 garbage"],
+                  "rejoin": protocol.encode(protocol.REJOIN, 7, 1, 0, [])}.get(arguments.kind)
+        if answer and n % 2 == 0:
+            router.send_multipart([identity] + answer)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("role")
@@ -163,8 +193,8 @@ def main():
     parser.add_argument("--name", default=f"peer-{os.getpid()}")
     parser.add_argument("--params", type=int)
     arguments = parser.parse_args()
-    if arguments.role == "server":
-        server(arguments)
+    if arguments.role in ("server", "reporter"):
+        {"server": server, "reporter": reporter}[arguments.role](arguments)
         return
     peer = Peer(arguments)
     if arguments.role == "hello":
