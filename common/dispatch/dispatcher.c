@@ -10,9 +10,7 @@
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "base/pool.h"
-#include "dispatch/aggregate.h"
-#include "dispatch/membership.h"
-#include "dispatch/round.h"
+#include "dispatch/dispatcher_self.h"
 
 #define HEARTBEAT_MS 100
 #define LIVENESS_MS  3000
@@ -26,34 +24,6 @@
 static double s_node_cost(uint32_t block_rows)
 {
     return 10.0 / block_rows;
-}
-
-struct dispatcher {
-    dispatch_job_t job;
-    dispatch_ports_t ports;
-    dispatch_planes_t planes;
-    size_t n_params;
-    membership_t *members;   /* owned */
-    aggregate_t *aggregate;  /* owned */
-    round_t *round;          /* owned */
-    pool_t *frames_pool;     /* owned; frame_t of the partials that the tree holds */
-    frame_t current;         /* the weights of the step */
-    wire_t out;              /* reused */
-    round_worker_t *workers; /* owned; the active ones, for round */
-    uint32_t workers_room;
-    wire_range_t *asked; /* owned; ranges of one message */
-    uint32_t asked_room;
-    bool running; /* a step is under way */
-    bool changed; /* something happened that round_tick may react to */
-    uint32_t step;
-    double published_ms; /* when its weights were handed out */
-    double probe_ms;     /* when to look at the silent again */
-    dispatch_figures_t figures;
-};
-
-static double s_now_ms(const dispatcher_t *self)
-{
-    return self->ports.now_ms(self->ports.context);
 }
 
 dispatcher_t *dispatcher_new(const dispatch_job_t *job, const dispatch_ports_t *ports,
@@ -110,8 +80,8 @@ static void s_send_control(dispatcher_t *self, const wire_peer_t *peer, wire_typ
         log_debug("control.dropped", "type=%s", wire_type_name(type));
 }
 
-static void s_send_refusal(dispatcher_t *self, const wire_peer_t *peer,
-                           const wire_refusal_t *refusal, const char *name)
+void dispatcher_send_refusal(dispatcher_t *self, const wire_peer_t *peer,
+                             const wire_refusal_t *refusal, const char *name)
 {
     log_warn_limited("worker.refused", name, "name=%s %s", name, refusal->text);
     self->out.refusal = *refusal;
@@ -278,7 +248,7 @@ static void s_on_hello(dispatcher_t *self, const wire_peer_t *peer, const wire_t
     member_t *member =
         membership_hello(self->members, peer, &in->hello, (int64_t)s_now_ms(self), &refusal);
     if (!member) {
-        s_send_refusal(self, peer, &refusal, in->hello.name);
+        dispatcher_send_refusal(self, peer, &refusal, in->hello.name);
         return;
     }
     wire_welcome_t *welcome = &self->out.welcome;
@@ -319,7 +289,7 @@ static void s_on_ready(dispatcher_t *self, member_t *member, const wire_t *in)
     wire_refusal_t refusal;
     member_t leaving = *member; /* a refused one is gone after the call */
     if (!membership_ready(self->members, member, &in->ready, &refusal)) {
-        s_send_refusal(self, &leaving.peer, &refusal, leaving.name);
+        dispatcher_send_refusal(self, &leaving.peer, &refusal, leaving.name);
         return;
     }
     log_info("worker.joined", "name=%s host=%s threads=%u kernel=%s workers=%u", leaving.name,
@@ -350,7 +320,7 @@ void dispatcher_control(dispatcher_t *self, const wire_peer_t *peer, wire_status
         wire_refusal_t refusal = {.reason = WIRE_REFUSED_VERSION};
         (void)snprintf(refusal.text, sizeof(refusal.text), "protocol version %u, expected %u",
                        in->version, WIRE_VERSION);
-        s_send_refusal(self, peer, &refusal, "?");
+        dispatcher_send_refusal(self, peer, &refusal, "?");
         return;
     }
     member_t *member = membership_by_peer(self->members, peer);
@@ -447,105 +417,6 @@ void dispatcher_fetch(dispatcher_t *self, const wire_peer_t *peer, wire_status_t
     frame_t rows = {.present = false};
     frame_copy_of(&rows, self->job.images + first * n_inputs, n_rows * n_inputs);
     self->ports.data(self->ports.context, peer, out, &rows);
-}
-
-/* Gradients */
-
-static void s_release_frame(void *hint)
-{
-    frame_clear(hint);
-    pool_give(hint);
-}
-
-/* `member` is NULL for one that has left since. */
-static void s_refuse_partial(dispatcher_t *self, member_t *member, const char *why)
-{
-    self->figures.n_refused++;
-    const char *who = member ? member->name : "one that has left";
-    log_warn_limited("partial.refused", who, "step=%u worker=%s: %s", self->step, who, why);
-    if (!member)
-        return;
-    uint32_t id = member->id;
-    wire_peer_t peer = member->peer;
-    char name[WIRE_NAME_SIZE];
-    memcpy(name, member->name, sizeof(name));
-    if (membership_bad_partial(self->members, member)) {
-        wire_refusal_t refusal = {.reason = WIRE_REFUSED_QUARANTINE};
-        (void)snprintf(refusal.text, sizeof(refusal.text),
-                       "quarantined: partials that are not fit to count, last: %.160s", why);
-        s_send_refusal(self, &peer, &refusal, name);
-    }
-    round_lost(self->round, id); /* others are asked for its blocks */
-    self->changed = true;
-}
-
-/* One partial into the tree, or why not. */
-void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *message,
-                        frame_t *frame)
-{
-    if (status != WIRE_OK || message->type != WIRE_PARTIAL) {
-        self->figures.n_refused++;
-        log_warn_limited("partial.refused", "?", "%s",
-                         status != WIRE_OK ? wire_status_text(status) : "not a PARTIAL");
-        return;
-    }
-    if (message->run != self->job.run) {
-        self->figures.n_refused++;
-        log_warn_limited("partial.refused", "?", "of another run");
-        return;
-    }
-    if (message->incarnation != self->job.incarnation) {
-        self->figures.n_duplicates++; /* asked for by a server or relay that has died since */
-        return;
-    }
-    const wire_partial_t *in = &message->partial;
-    member_t *member = membership_by_id(self->members, in->worker);
-    if (membership_quarantined(self->members, in->worker)) {
-        self->figures.n_duplicates++; /* others were asked for its blocks */
-        return;
-    }
-    if (!membership_knew(self->members, in->worker)) {
-        self->figures.n_refused++;
-        log_warn_limited("partial.refused", "?", "of a worker that has not joined: %u", in->worker);
-        return;
-    }
-    if (member)
-        member->last_seen_ms = (int64_t)s_now_ms(self);
-    if (!self->running || message->step < self->step) {
-        self->figures.n_duplicates++; /* late: its step is done */
-        return;
-    }
-    if (message->step > self->step) {
-        s_refuse_partial(self, member, "of a step that has not begun");
-        return;
-    }
-    if (member)
-        member->newest_step = self->step;
-    double begun_ms = s_now_ms(self);
-    frame_t *kept = pool_take(self->frames_pool);
-    memset(kept, 0, sizeof(*kept));
-    frame_move(kept, frame);
-    partial_t partial = {
-        .gradient = frame_data(kept),
-        .cost = in->cost,
-        .correct = in->correct,
-        .rows = in->rows,
-        .release = s_release_frame,
-        .hint = kept,
-    };
-    err_t err;
-    switch (aggregate_offer(self->aggregate, in->node, &partial, frame_size(kept), &err)) {
-    case AGGREGATE_ACCEPTED:
-        self->changed = true;
-        break;
-    case AGGREGATE_DUPLICATE:
-        self->figures.n_duplicates++;
-        break;
-    case AGGREGATE_BAD:
-        s_refuse_partial(self, member, err.text);
-        break;
-    }
-    self->figures.sum_ms += s_now_ms(self) - begun_ms;
 }
 
 void dispatcher_tick(dispatcher_t *self)

@@ -1,0 +1,43 @@
+/* What the dispatcher is made of; for dispatcher*.c only. */
+#ifndef DROVER_DISPATCH_DISPATCHER_SELF_H
+#define DROVER_DISPATCH_DISPATCHER_SELF_H
+
+#include "base/pool.h"
+#include "dispatch/aggregate.h"
+#include "dispatch/dispatcher.h"
+#include "dispatch/membership.h"
+#include "dispatch/round.h"
+
+struct dispatcher {
+    dispatch_job_t job;
+    dispatch_ports_t ports;
+    dispatch_planes_t planes;
+    size_t n_params;
+    membership_t *members;   /* owned */
+    aggregate_t *aggregate;  /* owned */
+    round_t *round;          /* owned */
+    pool_t *frames_pool;     /* owned; frame_t of the partials that the tree holds */
+    frame_t current;         /* the weights of the step */
+    wire_t out;              /* reused */
+    round_worker_t *workers; /* owned; the active ones, for round */
+    uint32_t workers_room;
+    wire_range_t *asked; /* owned; ranges of one message */
+    uint32_t asked_room;
+    bool running; /* a step is under way */
+    bool changed; /* something happened that round_tick may react to */
+    uint32_t step;
+    double published_ms; /* when its weights were handed out */
+    double probe_ms;     /* when to look at the silent again */
+    dispatch_figures_t figures;
+};
+
+static inline double s_now_ms(const dispatcher_t *self)
+{
+    return self->ports.now_ms(self->ports.context);
+}
+
+/* Says REFUSED to the peer, and why in the log. */
+void dispatcher_send_refusal(dispatcher_t *self, const wire_peer_t *peer,
+                             const wire_refusal_t *refusal, const char *name);
+
+#endif
