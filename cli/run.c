@@ -196,7 +196,6 @@ static int s_resume(run_t *self, err_t *err)
         goto out;
     last->step = info.step;
     last->run = state.run;
-    last->incarnation = state.incarnation;
     last->learning_rate = state.optimizer.driver.rate;
     memcpy(last->kernel, info.kernel, sizeof(last->kernel));
     frame_copy_of(&last->weights, params, model_params(&self->model) * sizeof(float));
@@ -287,7 +286,6 @@ server_job_t run_job(const run_t *self, const char *bind)
         job.weights = frame_data(&self->last->weights);
         job.optimizer = optimizer_state_share(&self->last->optimizer);
         job.run = self->last->run;
-        job.incarnation = self->last->incarnation;
         memcpy(job.kernel, self->last->kernel, sizeof(job.kernel));
     }
     return job;
@@ -385,7 +383,6 @@ static int s_checkpoint(const run_t *self, err_t *err)
         .fraction = self->settings->training.sample,
         .block_rows = (uint32_t)self->settings->training.block_rows,
         .run = self->last->run,
-        .incarnation = self->last->incarnation,
         .optimizer = self->last->optimizer, /* borrowed for the call */
     };
     int r = checkpoint_write_numbered(folder, &info, frame_data(&self->last->weights), &state, err);

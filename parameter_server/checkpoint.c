@@ -44,7 +44,6 @@ static void s_set_state(safetensors_t *file, const checkpoint_state_t *state, si
     s_set_double(file, "sample", state->fraction);
     s_set_u64(file, "block_rows", state->block_rows);
     s_set_u64(file, "run", state->run);
-    s_set_u64(file, "incarnation", state->incarnation);
     s_set_double(file, "bold_driver.up", optimizer->driver.up);
     s_set_double(file, "bold_driver.down", optimizer->driver.down);
     s_set_double(file, "bold_driver.rate", optimizer->driver.rate);
@@ -73,8 +72,8 @@ static uint64_t s_digest(const checkpoint_info_t *info, const float *params,
         const optimizer_state_t *optimizer = &state->optimizer;
         const bold_driver_t *driver = &optimizer->driver;
         n += snprintf(text + n, sizeof(text) - (size_t)n,
-                      " %a %u %" PRIu64 " %u %a %a %d %a %a %a %d %" PRIu64, state->fraction,
-                      state->block_rows, state->run, state->incarnation, driver->up, driver->down,
+                      " %a %u %" PRIu64 " %a %a %d %a %a %a %d %" PRIu64, state->fraction,
+                      state->block_rows, state->run, driver->up, driver->down,
                       driver->rollback, driver->rate, driver->safe_rate, driver->cost,
                       driver->has_cost, optimizer->kept_rows);
         if (optimizer->kept_weights)
@@ -287,12 +286,11 @@ static int s_read_state(const safetensors_t *file, const char *path, size_t n_pa
 {
     optimizer_state_t *optimizer = &state->optimizer;
     bold_driver_t *driver = &optimizer->driver;
-    uint64_t block_rows, incarnation, has_cost, rollback;
+    uint64_t block_rows, has_cost, rollback;
     memset(state, 0, sizeof(*state));
     if (s_get_double(file, path, "sample", &state->fraction, err) != 0 ||
         s_get_u64(file, path, "block_rows", UINT32_MAX, &block_rows, err) != 0 ||
         s_get_u64(file, path, "run", UINT64_MAX, &state->run, err) != 0 ||
-        s_get_u64(file, path, "incarnation", UINT32_MAX, &incarnation, err) != 0 ||
         s_get_double(file, path, "bold_driver.up", &driver->up, err) != 0 ||
         s_get_double(file, path, "bold_driver.down", &driver->down, err) != 0 ||
         s_get_double(file, path, "bold_driver.rate", &driver->rate, err) != 0 ||
@@ -303,7 +301,6 @@ static int s_read_state(const safetensors_t *file, const char *path, size_t n_pa
         s_get_u64(file, path, "bold_driver.kept_rows", UINT64_MAX, &optimizer->kept_rows, err) != 0)
         return -1;
     state->block_rows = (uint32_t)block_rows;
-    state->incarnation = (uint32_t)incarnation;
     driver->has_cost = has_cost;
     driver->rollback = rollback;
     pool_t *pool = pool_new(n_params * sizeof(float));

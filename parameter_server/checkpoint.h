@@ -25,7 +25,6 @@ typedef struct {
     double fraction; /* of the sample */
     uint32_t block_rows;
     uint64_t run;
-    uint32_t incarnation;
     optimizer_state_t optimizer; /* owned by who holds the struct */
 } checkpoint_state_t;
 

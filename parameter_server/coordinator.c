@@ -17,7 +17,6 @@ struct coordinator {
     server_job_t job;
     coordinator_ports_t ports;
     char endpoint[256]; /* control, for the log */
-    uint32_t incarnation;
     size_t n_params;
     node_t root;
     dispatcher_t *dispatcher; /* owned */
@@ -47,10 +46,9 @@ coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *por
     memcpy(self->endpoint, planes->control, sizeof(self->endpoint));
     self->n_params = model_params(&job->model);
     self->root.level = node_root_level(sampler_blocks(&job->sampler));
-    self->incarnation = job->incarnation + 1; /* partials of the last one do not count */
     dispatch_job_t work = {
         .run = job->run,
-        .incarnation = self->incarnation,
+        .incarnation = job->incarnation, /* partials of another one do not count */
         .model = job->model,
         .sampler = job->sampler,
         .strict = job->strict,
@@ -114,7 +112,6 @@ static void s_end_step(coordinator_t *self, partial_t *sum)
     partial_release(sum);
     memcpy(record->kernel, dispatcher_kernel(self->dispatcher), sizeof(record->kernel));
     record->run = self->job.run;
-    record->incarnation = self->incarnation;
     record->optimizer = optimizer_state_share(optimizer_state(self->optimizer));
     record->learning_rate = record->optimizer.driver.rate;
     frame_share(&record->weights, &self->current);

@@ -17,6 +17,7 @@ typedef struct {
     sampler_t sampler;
     uint32_t n_steps;
     optimizer_state_t optimizer; /* to begin with; the server takes its buffers over */
+    uint32_t incarnation;        /* tells this server from others of its run; 0: server_new draws */
     bool strict;                 /* one kernel for all workers */
     uint32_t min_workers;        /* training starts when so many are there */
     const char *bind;            /* borrowed, for server_new only */
@@ -24,8 +25,7 @@ typedef struct {
     /* Going on from a checkpoint; all zero for a new run. */
     uint32_t step;        /* steps that are done */
     const float *weights; /* (P) behind them; borrowed, for server_new only */
-    uint64_t run;         /* of the run that goes on, and its last incarnation */
-    uint32_t incarnation;
+    uint64_t run;         /* of the run that goes on */
     char kernel[32]; /* that produced the bits so far */
 } server_job_t;
 
@@ -50,7 +50,6 @@ typedef struct {
     double sum_ms;       /* checks, sums, update */
     char kernel[32];     /* that produced the bits: "dense/SkylakeX" */
     uint64_t run;
-    uint32_t incarnation;
     optimizer_state_t optimizer; /* after the step; the record's own references */
     frame_t weights;             /* (P) floats after the step; the same */
 } server_record_t;

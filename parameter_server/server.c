@@ -81,8 +81,13 @@ server_t *server_new(server_job_t *job, err_t *err)
         server_destroy(&self);
         return NULL;
     }
-    if (!job->run && getrandom(&job->run, sizeof(job->run), 0) != sizeof(job->run))
-        job->run = (uint64_t)clock_us(); /* it only has to differ from other runs' */
+    uint64_t drawn[2];
+    if (getrandom(drawn, sizeof(drawn), 0) != sizeof(drawn))
+        drawn[0] = drawn[1] = (uint64_t)clock_us(); /* they only have to differ from others */
+    if (!job->run)
+        job->run = drawn[0];
+    if (!job->incarnation)
+        job->incarnation = (uint32_t)drawn[1];
     coordinator_ports_t ports = {
         {self, s_now_ms, s_send_control, s_send_data, s_send_weights},
         s_step_done,

@@ -450,6 +450,12 @@ const wire_welcome_t *session_job(const session_t *self)
     return &self->job;
 }
 
+uint64_t session_run(const session_t *self, uint32_t *incarnation)
+{
+    *incarnation = self->incarnation;
+    return self->run;
+}
+
 const rowcache_t *session_rowcache(const session_t *self)
 {
     return self->rows;

@@ -77,8 +77,11 @@ void session_resume(session_t *self, const char *kernel, int64_t now_ms);
 /* A BYE for an actor that cannot go on. */
 const wire_t *session_bye(session_t *self);
 
-/* The job after SESSION_SET_UP, its run and the server's incarnation; borrowed. */
+/* The job after SESSION_SET_UP; borrowed. */
 const wire_welcome_t *session_job(const session_t *self);
+
+/* Its run, and in *incarnation that of the server. */
+uint64_t session_run(const session_t *self, uint32_t *incarnation);
 const rowcache_t *session_rowcache(const session_t *self);
 
 /* Why the server refused, after SESSION_REFUSED. */

@@ -228,8 +228,11 @@ void dispatcher_move_gradient(partial_t *partial, frame_t *frame)
 
 void dispatcher_end(dispatcher_t *self)
 {
-    self->changed = true;
-    s_plan(self); /* closes the assignments, so that speeds are known */
+    uint32_t first, end;
+    if (!reduce_missing(aggregate_tree(self->aggregate), 0, &first, &end)) {
+        self->changed = true;
+        s_plan(self); /* closes the assignments, so that speeds are known */
+    }
     self->running = false;
 }
 
@@ -283,7 +286,8 @@ static void s_repeat_missed(dispatcher_t *self, member_t *member)
 static void s_on_ready(dispatcher_t *self, member_t *member, const wire_t *in)
 {
     if (member->state == MEMBER_ACTIVE) {
-        s_repeat_missed(self, member); /* said again: no step has reached it yet */
+        member->newest_step = 0; /* said again: no step has reached it since it joined */
+        s_repeat_missed(self, member);
         return;
     }
     wire_refusal_t refusal;

@@ -93,7 +93,7 @@ bool dispatcher_take(dispatcher_t *self, node_t *node, partial_t *partial);
  * is then released. */
 void dispatcher_move_gradient(partial_t *partial, frame_t *frame);
 
-/* Nothing of the step is wanted any more: its assignments are closed, partials come too late. */
+/* Nothing of the step is wanted any more: partials of it come too late. */
 void dispatcher_end(dispatcher_t *self);
 
 /* After messages were handed in, and when dispatcher_timeout_ms is over: lets members expire, gives

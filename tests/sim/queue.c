@@ -30,12 +30,12 @@ static uint8_t *s_copy(const void *bytes, size_t size)
     return bytes ? memcpy(s_need(malloc(size ? size : 1)), bytes, size) : NULL;
 }
 
-event_t *event_new(event_kind_t kind, int worker, const void *header, size_t header_size,
+event_t *event_new(event_kind_t kind, int peer, const void *header, size_t header_size,
                    const void *frame, size_t frame_size)
 {
     event_t *self = s_need(calloc(1, sizeof(*self)));
     self->kind = kind;
-    self->worker = worker;
+    self->peer = peer;
     self->header = s_copy(header, header_size);
     self->header_size = header_size;
     self->frame = s_copy(frame, frame_size);

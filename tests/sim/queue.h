@@ -9,17 +9,17 @@
 
 typedef enum {
     EVENT_TIME,    /* the clock goes on */
-    EVENT_CONTROL, /* a worker's message to the server, by plane */
+    EVENT_CONTROL, /* a message of a peer to what is above it, by plane */
     EVENT_DATA,
     EVENT_GRADIENT,
-    EVENT_TO_WORKER, /* a message of the server */
-    EVENT_COMPUTED,  /* a worker is done with a node */
+    EVENT_TO_PEER,  /* a message to it from there */
+    EVENT_COMPUTED, /* a worker is done with a node */
 } event_kind_t;
 
 typedef struct {
     event_kind_t kind;
-    int worker;
-    uint32_t life; /* of the worker */
+    int peer;
+    uint32_t life; /* of the peer */
     uint32_t connection;
     uint32_t epoch;
     uint32_t step;
@@ -31,7 +31,7 @@ typedef struct {
 } event_t;
 
 /* With copies of the bytes. Never NULL. */
-event_t *event_new(event_kind_t kind, int worker, const void *header, size_t header_size,
+event_t *event_new(event_kind_t kind, int peer, const void *header, size_t header_size,
                    const void *frame, size_t frame_size);
 void event_destroy(event_t **self_p);
 

@@ -1,0 +1,552 @@
+/* See world.h. */
+#include "sim/world.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define FAIR_MS 120000.0 /* from then on no process dies, stalls or is cut off */
+
+uint64_t world_random(world_t *self)
+{
+    uint64_t z = (self->random += 0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+}
+
+double world_uniform(world_t *self)
+{
+    return (double)(world_random(self) >> 11) * 0x1p-53;
+}
+
+bool world_chance(world_t *self, double probability)
+{
+    return world_uniform(self) < probability;
+}
+
+void world_fail(const world_t *self, const char *what)
+{
+    (void)fprintf(stderr,
+                  "seed %" PRIu64 " fails at %.3f ms, step %u: %s; replay: sim --first %" PRIu64
+                  " --count 1 --verbose\n",
+                  self->seed, self->now_ms, self->n_done, what, self->seed);
+    exit(1);
+}
+
+static int s_n_peers(const world_t *self)
+{
+    return self->n_workers + self->n_relays;
+}
+
+/* The network: every message goes between a peer and its parent. */
+
+static void s_send(world_t *self, event_kind_t kind, int peer, const wire_t *message,
+                   frame_t *frame)
+{
+    const void *header;
+    size_t header_size;
+    bool has_frame = frame && frame->present;
+    self->n_messages++;
+    wire_encode(self->codec, message, has_frame ? frame_data(frame) : NULL,
+                has_frame ? frame_size(frame) : 0, &header, &header_size);
+    int n_copies = world_chance(self, self->drop) ? 0 : world_chance(self, self->duplicate) ? 2 : 1;
+    if (self->now_ms < self->peers[peer].cut_until_ms)
+        n_copies = 0;
+    log_debug("sim.send", "at=%.3f peer=%d down=%d type=%s step=%u copies=%d", self->now_ms, peer,
+              kind == EVENT_TO_PEER, wire_type_name(message->type), message->step, n_copies);
+    for (int copy = 0; copy < n_copies; copy++) {
+        event_t *event =
+            event_new(kind, peer, header, header_size, has_frame ? frame_data(frame) : NULL,
+                      has_frame ? frame_size(frame) : 0);
+        event->life = self->peers[peer].life;
+        event->connection = self->peers[peer].connection;
+        if (world_chance(self, self->damage)) {
+            bool in_frame = has_frame && world_chance(self, 0.5);
+            uint8_t *bytes = in_frame ? event->frame : event->header;
+            size_t size = in_frame ? event->frame_size : event->header_size;
+            bytes[world_random(self) % size] ^= (uint8_t)(1 << world_random(self) % 8);
+        }
+        queue_put(self->queue, self->now_ms + 0.05 + world_uniform(self) * self->delay_ms, event);
+    }
+    if (frame)
+        frame_clear(frame);
+}
+
+static wire_status_t s_open(world_t *self, const event_t *event, frame_t *frame)
+{
+    wire_status_t status = wire_decode(self->codec, event->header, event->header_size, &self->in);
+    frame->present = false;
+    if (event->frame)
+        frame_copy_of(frame, event->frame, event->frame_size);
+    if (status == WIRE_OK)
+        status = wire_check_frame(&self->in, frame_data(frame), frame_size(frame), frame->present);
+    return status;
+}
+
+/* What the server and the relays say to those below them */
+
+static double s_now_ms(void *context)
+{
+    return ((place_t *)context)->world->now_ms;
+}
+
+static bool s_control_below(void *context, const wire_peer_t *to, const wire_t *message,
+                            frame_t *frame)
+{
+    const place_t *place = context;
+    world_t *self = place->world;
+    uint32_t connection;
+    memcpy(&connection, to->bytes, sizeof(connection));
+    for (int i = 0; i < s_n_peers(self); i++) {
+        const peer_t *peer = &self->peers[i];
+        if (peer->alive && peer->parent == place->index && peer->connection == connection) {
+            s_send(self, EVENT_TO_PEER, i, message, frame);
+            return true;
+        }
+    }
+    if (frame)
+        frame_clear(frame);
+    return false;
+}
+
+static void s_data_below(void *context, const wire_peer_t *to, const wire_t *message,
+                         frame_t *frame)
+{
+    (void)s_control_below(context, to, message, frame);
+}
+
+static void s_weights_below(void *context, const wire_t *message, frame_t *frame)
+{
+    const place_t *place = context;
+    world_t *self = place->world;
+    for (int i = 0; i < s_n_peers(self); i++) {
+        if (!self->peers[i].alive || self->peers[i].parent != place->index)
+            continue;
+        frame_t copy = {.present = false};
+        frame_share(&copy, frame);
+        s_send(self, EVENT_TO_PEER, i, message, &copy);
+    }
+    frame_clear(frame);
+}
+
+/* Whoever is below `place` has to connect again. */
+static void s_reconnect_below(world_t *self, int place)
+{
+    for (int i = 0; i < s_n_peers(self); i++)
+        if (self->peers[i].parent == place)
+            self->peers[i].connection = ++self->next_connection;
+}
+
+/* The server */
+
+static void s_step_done(void *context, server_record_t *record)
+{
+    world_t *self = ((place_t *)context)->world;
+    if (record->step != self->n_done + 1)
+        world_fail(self, "a step out of order");
+    if ((double)record->rows != self->rows[record->step])
+        world_fail(self, "a step that does not count each row once");
+    self->n_done = record->step;
+    if (self->last != self->kept)
+        server_record_destroy(&self->last);
+    self->last = record;
+    if (record->step % self->checkpoint_every == 0) {
+        server_record_destroy(&self->kept);
+        self->kept = record;
+    }
+}
+
+static void s_start_server(world_t *self)
+{
+    static const dispatch_planes_t planes = {"simulated", ".data", ".weights", ".gradients"};
+    coordinator_ports_t ports = {
+        {&self->place, s_now_ms, s_control_below, s_data_below, s_weights_below},
+        s_step_done,
+    };
+    server_job_t job = self->job;
+    if (self->kept) { /* as cli/run.c goes on from a checkpoint */
+        job.step = self->kept->step;
+        job.weights = frame_data(&self->kept->weights);
+        job.optimizer = optimizer_state_share(&self->kept->optimizer);
+        memcpy(job.kernel, self->kept->kernel, sizeof(job.kernel));
+    }
+    job.incarnation = (uint32_t)world_random(self);
+    self->n_done = job.step;
+    self->server = coordinator_new(&job, &ports, &planes);
+    s_reconnect_below(self, SERVER);
+}
+
+static void s_kill_server(world_t *self)
+{
+    coordinator_destroy(&self->server);
+    if (self->last != self->kept)
+        server_record_destroy(&self->last);
+    self->last = self->kept;
+    self->server_back_ms = self->now_ms + 10 + world_uniform(self) * 500;
+    self->n_kills++;
+}
+
+/* Relays */
+
+static void s_control_above(void *context, const wire_t *message)
+{
+    const place_t *place = context;
+    s_send(place->world, EVENT_CONTROL, place->index, message, NULL);
+}
+
+static void s_data_above(void *context, const wire_t *message)
+{
+    const place_t *place = context;
+    s_send(place->world, EVENT_DATA, place->index, message, NULL);
+}
+
+static void s_gradient_above(void *context, const wire_t *message, frame_t *frame)
+{
+    const place_t *place = context;
+    s_send(place->world, EVENT_GRADIENT, place->index, message, frame);
+}
+
+static int s_set_up_relay(void *context, const wire_welcome_t *job, dispatch_planes_t *planes,
+                          err_t *err)
+{
+    (void)context;
+    (void)job;
+    (void)err;
+    *planes = (dispatch_planes_t){"simulated", ".data", ".weights", ".gradients"};
+    return 0;
+}
+
+static void s_start_relay(world_t *self, peer_t *peer)
+{
+    wire_hello_t hello = {.threads = 1};
+    (void)snprintf(hello.name, sizeof(hello.name), "r%d-%u", peer->place.index, peer->life);
+    forwarder_ports_t ports = {
+        {&peer->place, s_now_ms, s_control_below, s_data_below, s_weights_below},
+        &peer->place,
+        s_control_above,
+        s_data_above,
+        s_gradient_above,
+        s_set_up_relay,
+    };
+    peer->forwarder = forwarder_new(&hello, NULL, (uint32_t)world_random(self), &ports);
+    s_reconnect_below(self, peer->place.index);
+}
+
+/* Workers */
+
+static bool s_can_run(const char *kernel)
+{
+    return strcmp(kernel, KERNEL) == 0;
+}
+
+static void s_start_worker(world_t *self, peer_t *peer)
+{
+    wire_hello_t hello = {.threads = 1, .kernel = KERNEL};
+    (void)snprintf(hello.name, sizeof(hello.name), "w%d-%u", peer->place.index, peer->life);
+    peer->block_ms = 0.2 + world_uniform(self) * (world_chance(self, 0.2) ? 20 : 2);
+    peer->session = session_new(&hello, s_can_run, NULL, 1 + (uint32_t)(world_random(self) % 2));
+    peer->gradient = gradient_new(&self->job.model, &self->job.sampler, self->buffers);
+}
+
+static void s_start(world_t *self, peer_t *peer)
+{
+    peer->alive = true;
+    peer->life++;
+    peer->connection = ++self->next_connection;
+    peer->stalled_until_ms = 0;
+    if (peer->relay)
+        s_start_relay(self, peer);
+    else
+        s_start_worker(self, peer);
+}
+
+static void s_end(peer_t *peer)
+{
+    if (!peer->alive)
+        return;
+    peer->alive = false;
+    peer->connection = 0;
+    forwarder_destroy(&peer->forwarder);
+    session_destroy(&peer->session);
+    gradient_destroy(&peer->gradient);
+    frame_clear(&peer->weights);
+}
+
+/* A new process takes its place. */
+static void s_replace(world_t *self, peer_t *peer)
+{
+    s_end(peer);
+    peer->reborn_ms = self->now_ms + 50;
+}
+
+static void s_compute(world_t *self, const peer_t *peer, const session_action_t *action)
+{
+    uint32_t first, end;
+    node_range(action->node, sampler_blocks(&self->job.sampler), &first, &end);
+    event_t *event = event_new(EVENT_COMPUTED, peer->place.index, NULL, 0, NULL, 0);
+    event->life = peer->life;
+    event->epoch = peer->epoch;
+    event->step = action->step;
+    event->node = action->node;
+    queue_put(self->queue, self->now_ms + (end - first) * peer->block_ms, event);
+}
+
+/* Does all that a session wants now, and looks again at its deadline. */
+static void s_act(world_t *self, peer_t *peer)
+{
+    session_action_t action;
+    int number = peer->place.index;
+    for (;;) {
+        switch (session_next(peer->session, (int64_t)self->now_ms, &action)) {
+        case SESSION_NOTHING:
+            return;
+        case SESSION_SEND:
+            s_send(self, EVENT_CONTROL, number, action.message, NULL);
+            break;
+        case SESSION_SET_UP:
+            peer->epoch++;
+            session_ready(peer->session, (int64_t)self->now_ms);
+            break;
+        case SESSION_FETCH:
+            s_send(self, EVENT_DATA, number, action.message, NULL);
+            break;
+        case SESSION_COMPUTE:
+            s_compute(self, peer, &action);
+            break;
+        case SESSION_CANCEL:
+            peer->epoch++;
+            break;
+        case SESSION_PUSH: {
+            frame_t frame = {.present = false};
+            frame_from_pool(&frame, action.partial.gradient,
+                            model_params(&self->job.model) * sizeof(float));
+            s_send(self, EVENT_GRADIENT, number, action.message, &frame);
+            break;
+        }
+        case SESSION_LEAVE:
+        case SESSION_REFUSED: /* damaged too often */
+            s_replace(self, peer);
+            return;
+        }
+    }
+}
+
+static void s_computed(world_t *self, const event_t *event)
+{
+    peer_t *peer = &self->peers[event->peer];
+    if (!peer->alive || event->life != peer->life || event->epoch != peer->epoch)
+        return;
+    const rowcache_t *rows = session_rowcache(peer->session);
+    static const _Atomic uint64_t never = 0;
+    partial_t partial;
+    (void)gradient_node(peer->gradient, frame_data(&peer->weights), rowcache_images(rows),
+                        rowcache_labels(rows), event->step, event->node, &never, 0, &partial);
+    session_result(peer->session, event->step, event->node, &partial);
+    s_act(self, peer);
+}
+
+/* Messages arrive */
+
+static void s_tick_relay(world_t *self, peer_t *peer)
+{
+    forwarder_tick(peer->forwarder);
+    if (forwarder_state(peer->forwarder) != FORWARDER_GOES_ON)
+        s_replace(self, peer);
+}
+
+static void s_to_peer(world_t *self, const event_t *event)
+{
+    peer_t *peer = &self->peers[event->peer];
+    if (!peer->alive || event->life != peer->life || event->connection != peer->connection)
+        return; /* its connection is gone */
+    frame_t frame;
+    bool ok = s_open(self, event, &frame) == WIRE_OK;
+    bool rows = self->in.type == WIRE_ROWS;
+    if (ok && peer->relay && rows)
+        (void)forwarder_rows(peer->forwarder, &self->in, frame_data(&frame), frame_size(&frame));
+    else if (ok && peer->relay)
+        forwarder_above(peer->forwarder, &self->in, &frame);
+    else if (ok && rows)
+        (void)session_rows(peer->session, &self->in, frame_data(&frame), frame_size(&frame));
+    else if (ok &&
+             session_message(peer->session, &self->in, frame_size(&frame), (int64_t)self->now_ms)) {
+        frame_clear(&peer->weights);
+        frame_move(&peer->weights, &frame);
+    }
+    frame_clear(&frame);
+    if (peer->relay)
+        s_tick_relay(self, peer);
+    else
+        s_act(self, peer);
+}
+
+static void s_to_server(world_t *self, event_kind_t kind, const wire_peer_t *from,
+                        wire_status_t status, frame_t *frame)
+{
+    if (kind == EVENT_CONTROL)
+        coordinator_control(self->server, from, status, &self->in);
+    else if (kind == EVENT_DATA)
+        coordinator_fetch(self->server, from, status, &self->in);
+    else
+        coordinator_partial(self->server, status, &self->in, frame);
+    coordinator_tick(self->server);
+}
+
+static void s_to_relay(world_t *self, peer_t *relay, event_kind_t kind, const wire_peer_t *from,
+                       wire_status_t status, frame_t *frame)
+{
+    if (kind == EVENT_CONTROL)
+        forwarder_control(relay->forwarder, from, status, &self->in);
+    else if (kind == EVENT_DATA)
+        forwarder_fetch(relay->forwarder, from, status, &self->in);
+    else
+        forwarder_partial(relay->forwarder, status, &self->in, frame);
+    s_tick_relay(self, relay);
+}
+
+static void s_to_parent(world_t *self, const event_t *event)
+{
+    const peer_t *peer = &self->peers[event->peer];
+    peer_t *relay = peer->parent == SERVER ? NULL : &self->peers[peer->parent];
+    wire_peer_t from = {.size = 4};
+    if (event->life != peer->life || (relay ? !relay->alive : !self->server))
+        return;
+    memcpy(from.bytes, &peer->connection, 4); /* that of now: a queue outlives a reconnection */
+    frame_t frame;
+    wire_status_t status = s_open(self, event, &frame);
+    if (relay)
+        s_to_relay(self, relay, event->kind, &from, status, &frame);
+    else
+        s_to_server(self, event->kind, &from, status, &frame);
+    frame_clear(&frame);
+}
+
+/* Faults that come with time: every 5 ms of the simulation. */
+static void s_misfortune(world_t *self)
+{
+    for (int i = 0; i < s_n_peers(self); i++) {
+        peer_t *peer = &self->peers[i];
+        if (!peer->alive) {
+            if (self->now_ms >= peer->reborn_ms)
+                s_start(self, peer);
+            continue;
+        }
+        if (self->now_ms > FAIR_MS)
+            continue;
+        if (world_chance(self, self->stall))
+            peer->stalled_until_ms = self->now_ms + world_uniform(self) * 5000;
+        if (world_chance(self, self->cut))
+            peer->cut_until_ms = self->now_ms + world_uniform(self) * 8000;
+        if (world_chance(self, self->kill)) {
+            s_end(peer);
+            peer->reborn_ms = self->now_ms + world_uniform(self) * 1000;
+            self->n_kills++;
+        }
+    }
+    if (!self->server && self->now_ms >= self->server_back_ms)
+        s_start_server(self);
+    else if (self->server && self->now_ms <= FAIR_MS && world_chance(self, self->kill_server))
+        s_kill_server(self);
+}
+
+/* What waits: a stalled process's events until it goes on, half of a dead parent's until it is
+ * back. */
+static bool s_put_off(world_t *self, event_t *event)
+{
+    if (event->kind == EVENT_TIME)
+        return false;
+    const peer_t *peer = &self->peers[event->peer];
+    bool for_peer = event->kind == EVENT_TO_PEER || event->kind == EVENT_COMPUTED;
+    const peer_t *target = for_peer                 ? peer
+                           : peer->parent == SERVER ? NULL
+                                                    : &self->peers[peer->parent];
+    double until_ms = 0;
+    if (target && target->alive)
+        until_ms = target->stalled_until_ms;
+    else if (!for_peer && (target || !self->server) && world_chance(self, 0.5))
+        until_ms = (target ? target->reborn_ms : self->server_back_ms) + 5;
+    if (self->now_ms >= until_ms)
+        return false;
+    queue_put(self->queue, until_ms, event);
+    return true;
+}
+
+static void s_time(world_t *self)
+{
+    s_misfortune(self);
+    if (self->server)
+        coordinator_tick(self->server);
+    for (int i = 0; i < s_n_peers(self); i++) {
+        peer_t *peer = &self->peers[i];
+        if (!peer->alive || self->now_ms < peer->stalled_until_ms)
+            continue;
+        if (peer->relay)
+            s_tick_relay(self, peer);
+        else
+            s_act(self, peer);
+    }
+    queue_put(self->queue, self->now_ms + 5, event_new(EVENT_TIME, 0, NULL, 0, NULL, 0));
+}
+
+void world_advance(world_t *self)
+{
+    event_t *event = queue_take(self->queue, &self->now_ms);
+    if (s_put_off(self, event))
+        return;
+    switch (event->kind) {
+    case EVENT_TO_PEER:
+        s_to_peer(self, event);
+        break;
+    case EVENT_COMPUTED:
+        s_computed(self, event);
+        break;
+    case EVENT_CONTROL:
+    case EVENT_DATA:
+    case EVENT_GRADIENT:
+        s_to_parent(self, event);
+        break;
+    case EVENT_TIME:
+        s_time(self);
+        break;
+    }
+    event_destroy(&event);
+}
+
+void world_open(world_t *self)
+{
+    self->queue = queue_new();
+    self->codec = wire_buffer_new();
+    self->buffers = pool_new(model_params(&self->job.model) * sizeof(float));
+    self->place = (place_t){self, SERVER};
+    for (int i = 0; i < s_n_peers(self); i++) {
+        peer_t *peer = &self->peers[i];
+        peer->place = (place_t){self, i};
+        peer->relay = i >= self->n_workers;
+        /* relays stack: each may be below one before it */
+        int n_above = peer->relay ? i - self->n_workers : self->n_relays;
+        int above = (int)(world_random(self) % (uint64_t)(n_above + 1));
+        peer->parent = above == 0 ? SERVER : self->n_workers + above - 1;
+        /* some come later */
+        peer->reborn_ms = world_chance(self, 0.3) ? world_uniform(self) * 1000 : 0;
+    }
+    s_start_server(self);
+    queue_put(self->queue, 0, event_new(EVENT_TIME, 0, NULL, 0, NULL, 0));
+}
+
+void world_close(world_t *self)
+{
+    coordinator_destroy(&self->server);
+    for (int i = 0; i < s_n_peers(self); i++)
+        s_end(&self->peers[i]);
+    if (self->kept != self->last)
+        server_record_destroy(&self->kept);
+    server_record_destroy(&self->last);
+    queue_destroy(&self->queue);
+    wire_buffer_destroy(&self->codec);
+    wire_clear(&self->in);
+    pool_destroy(&self->buffers);
+}

@@ -1,0 +1,311 @@
+/* See forwarder.h. */
+#include "workers/forwarder.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "workers/session.h"
+
+struct forwarder {
+    forwarder_ports_t ports;
+    session_t *session;       /* owned; to what is above */
+    dispatcher_t *dispatcher; /* owned; to what is below; NULL before the first job */
+    uint64_t run;             /* of the dispatcher's job ... */
+    uint32_t above;           /* ... and its incarnation above */
+    uint32_t incarnation;     /* below */
+    bool resumed;             /* the session joins or has joined */
+    bool joining;             /* it was set up, and waits for a worker to be ready ... */
+    bool working;             /* ... and has had one since */
+    bool draining;
+    frame_t current; /* the newest step's weights */
+    uint32_t step;
+    bool fresh;     /* they have not been passed on yet */
+    node_t *wanted; /* owned; asked for above, not given out yet */
+    uint32_t n_wanted;
+    uint32_t wanted_room;
+    forwarder_state_t state;
+    err_t err;
+};
+
+static double s_now_ms(const forwarder_t *self)
+{
+    return self->ports.below.now_ms(self->ports.below.context);
+}
+
+/* A relay takes part in any kernel: it only sums. */
+static bool s_can_run(const char *kernel)
+{
+    (void)kernel;
+    return true;
+}
+
+forwarder_t *forwarder_new(const wire_hello_t *hello, const dataset_t *data, uint32_t incarnation,
+                           const forwarder_ports_t *ports)
+{
+    forwarder_t *self = calloc(1, sizeof(*self));
+    if (!self)
+        abort();
+    wire_hello_t relay = *hello;
+    relay.relay = true;
+    self->ports = *ports;
+    self->incarnation = incarnation;
+    self->session = session_new(&relay, s_can_run, data, 1);
+    session_pause(self->session);
+    return self;
+}
+
+void forwarder_destroy(forwarder_t **self_p)
+{
+    forwarder_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    session_destroy(&self->session);
+    dispatcher_destroy(&self->dispatcher);
+    frame_clear(&self->current);
+    free(self->wanted);
+    free(self);
+}
+
+static bool s_has_rows(const void *context, uint32_t first, uint32_t end)
+{
+    return rowcache_has(context, first, end);
+}
+
+/* A job. The dispatcher of the same one goes on with its workers. */
+static int s_set_up(forwarder_t *self)
+{
+    const wire_welcome_t *job = session_job(self->session);
+    dispatch_planes_t planes;
+    uint32_t above;
+    uint64_t run = session_run(self->session, &above);
+    if (self->ports.set_up(self->ports.context, job, &planes, &self->err) != 0)
+        return -1;
+    self->joining = true;
+    self->working = false;
+    if (self->dispatcher && run == self->run && above == self->above)
+        return 0;
+    if (self->dispatcher)
+        dispatcher_release(self->dispatcher, WIRE_REJOIN);
+    dispatcher_destroy(&self->dispatcher);
+    self->run = run;
+    self->above = above;
+    const rowcache_t *rows = session_rowcache(self->session);
+    dispatch_job_t work = {
+        .run = run,
+        .incarnation = ++self->incarnation,
+        .model = job->model,
+        .sampler = job->sampler,
+        .strict = true,
+        .images = rowcache_images(rows),
+        .labels = rowcache_labels(rows),
+        .has = s_has_rows,
+        .has_context = rows,
+    };
+    memcpy(work.digest, job->digest, sizeof(work.digest));
+    (void)snprintf(work.kernel, sizeof(work.kernel), "%s", session_kernel(self->session));
+    self->dispatcher = dispatcher_new(&work, &self->ports.below, &planes);
+    return 0;
+}
+
+/* Nothing of what was asked for above is wanted any more. */
+static void s_cancel(forwarder_t *self)
+{
+    self->n_wanted = 0;
+    if (self->dispatcher)
+        dispatcher_end(self->dispatcher);
+}
+
+static void s_push(forwarder_t *self, session_action_t *action)
+{
+    frame_t gradient = {.present = false};
+    dispatcher_move_gradient(&action->partial, &gradient);
+    self->ports.gradient(self->ports.context, action->message, &gradient);
+}
+
+/* Does one thing that the session wants; false when there is nothing to do. */
+static bool s_act(forwarder_t *self)
+{
+    session_action_t action;
+    switch (session_next(self->session, (int64_t)s_now_ms(self), &action)) {
+    case SESSION_NOTHING:
+        return false;
+    case SESSION_SEND:
+        self->ports.control(self->ports.context, action.message);
+        break;
+    case SESSION_SET_UP:
+        if (s_set_up(self) != 0) {
+            self->ports.control(self->ports.context, session_bye(self->session));
+            self->state = FORWARDER_FAILED;
+        }
+        break;
+    case SESSION_FETCH:
+        self->ports.data(self->ports.context, action.message);
+        break;
+    case SESSION_COMPUTE:
+        self->wanted =
+            array_room(self->wanted, self->n_wanted + 1, &self->wanted_room, sizeof(node_t));
+        self->wanted[self->n_wanted++] = action.node;
+        break;
+    case SESSION_CANCEL:
+        s_cancel(self);
+        break;
+    case SESSION_PUSH:
+        s_push(self, &action);
+        break;
+    case SESSION_LEAVE:
+        self->state = FORWARDER_OVER;
+        break;
+    case SESSION_REFUSED:
+        err_set(&self->err, "what is above refuses this relay: %s",
+                session_refusal(self->session)->text);
+        self->state = FORWARDER_FAILED;
+        break;
+    }
+    return self->state == FORWARDER_GOES_ON;
+}
+
+/* Gives out below what the session was asked for above. */
+static void s_give_out(forwarder_t *self)
+{
+    if (!self->dispatcher)
+        return;
+    if (self->fresh)
+        dispatcher_begin(self->dispatcher, self->step, &self->current, self->wanted,
+                         self->n_wanted);
+    else
+        for (uint32_t i = 0; i < self->n_wanted; i++)
+            dispatcher_want(self->dispatcher, self->wanted[i]);
+    self->fresh = false;
+    self->n_wanted = 0;
+    dispatcher_tick(self->dispatcher);
+}
+
+/* There are workers below, or there are none any more. */
+static void s_follow_workers(forwarder_t *self)
+{
+    uint32_t n_active = self->dispatcher ? dispatcher_active(self->dispatcher) : 0;
+    if (n_active > 0 && !self->resumed) {
+        session_resume(self->session, dispatcher_kernel(self->dispatcher), (int64_t)s_now_ms(self));
+        self->resumed = true;
+    }
+    if (n_active > 0 && self->joining) {
+        session_ready(self->session, (int64_t)s_now_ms(self));
+        self->joining = false;
+        self->working = true;
+    }
+    if (n_active == 0 && self->working) {
+        log_info("relay.idle", "no worker is left");
+        session_pause(self->session);
+        self->resumed = self->working = false;
+    }
+}
+
+void forwarder_tick(forwarder_t *self)
+{
+    if (self->dispatcher)
+        dispatcher_tick(self->dispatcher); /* some may be lost */
+    s_follow_workers(self);
+    while (s_act(self))
+        ;
+    if (self->state == FORWARDER_GOES_ON)
+        s_give_out(self);
+    else if (self->dispatcher && self->state == FORWARDER_OVER && !self->draining)
+        dispatcher_release(self->dispatcher, WIRE_END);
+}
+
+long forwarder_timeout_ms(const forwarder_t *self)
+{
+    double left = (double)session_deadline_ms(self->session) - s_now_ms(self);
+    double below = self->dispatcher ? (double)dispatcher_timeout_ms(self->dispatcher) : 1000;
+    left = fmin(left, below);
+    return left > 0 ? (long)ceil(left) : 0;
+}
+
+void forwarder_above(forwarder_t *self, const wire_t *message, frame_t *frame)
+{
+    if (!session_message(self->session, message, frame_size(frame), (int64_t)s_now_ms(self)))
+        return;
+    frame_clear(&self->current);
+    frame_move(&self->current, frame);
+    self->step = message->step;
+    self->fresh = true;
+    forwarder_tick(self); /* a STEP that follows must not meet this one */
+}
+
+bool forwarder_rows(forwarder_t *self, const wire_t *message, const uint8_t *images,
+                    size_t image_bytes)
+{
+    return session_rows(self->session, message, images, image_bytes);
+}
+
+/* Joins above, for a worker below. */
+static void s_join_for(forwarder_t *self, const wire_hello_t *hello)
+{
+    if (self->resumed)
+        return;
+    log_info("relay.joins", "name=%s kernel=%s", hello->name, hello->kernel);
+    session_resume(self->session, hello->kernel, (int64_t)s_now_ms(self));
+    self->resumed = true;
+}
+
+void forwarder_control(forwarder_t *self, const wire_peer_t *peer, wire_status_t status,
+                       const wire_t *in)
+{
+    if (self->dispatcher)
+        dispatcher_control(self->dispatcher, peer, status, in);
+    else if (status == WIRE_OK && in->type == WIRE_HELLO)
+        s_join_for(self, &in->hello); /* it is let in when it says HELLO again */
+    else if (status == WIRE_OK && in->type != WIRE_BYE) {
+        wire_t rejoin = {.type = WIRE_REJOIN};
+        (void)self->ports.below.control(self->ports.below.context, peer, &rejoin, NULL);
+    }
+}
+
+void forwarder_fetch(forwarder_t *self, const wire_peer_t *peer, wire_status_t status,
+                     const wire_t *in)
+{
+    if (self->dispatcher)
+        dispatcher_fetch(self->dispatcher, peer, status, in);
+}
+
+void forwarder_partial(forwarder_t *self, wire_status_t status, const wire_t *in, frame_t *frame)
+{
+    node_t node;
+    partial_t partial;
+    if (!self->dispatcher)
+        return;
+    dispatcher_partial(self->dispatcher, status, in, frame);
+    while (dispatcher_take(self->dispatcher, &node, &partial))
+        session_result(self->session, self->step, node, &partial);
+}
+
+void forwarder_drain(forwarder_t *self)
+{
+    self->draining = true;
+    session_drain(self->session);
+}
+
+forwarder_state_t forwarder_state(const forwarder_t *self)
+{
+    return self->state;
+}
+
+const char *forwarder_error(const forwarder_t *self)
+{
+    return self->err.text;
+}
+
+int64_t forwarder_silence_ms(const forwarder_t *self)
+{
+    return session_silence_ms(self->session, (int64_t)s_now_ms(self));
+}
+
+const char *forwarder_waits_for(const forwarder_t *self)
+{
+    return session_waits_for(self->session);
+}
