@@ -22,6 +22,7 @@ static const command_t s_commands[] = {
     {"server", "the parameter server alone", cmd_server},
     {"worker", "compute gradients for a server, anywhere", cmd_worker},
     {"status", "how a server or a relay and its members are doing", cmd_status},
+    {"relay", "stand between a server and many workers", cmd_relay},
     {"data", "fetch MNIST, draw digits, describe or convert a data set", cmd_data},
     {"evaluate", "cost, accuracy and confusion of a model on a data set", cmd_evaluate},
     {"predict", "classify single images with a model", cmd_predict},

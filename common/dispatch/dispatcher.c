@@ -309,8 +309,7 @@ static void s_on_ready(dispatcher_t *self, member_t *member, const wire_t *in)
 static void s_on_heartbeat(dispatcher_t *self, member_t *member, const wire_t *in)
 {
     uint32_t newest = in->heartbeat.newest_step;
-    if (in->run == self->job.run && in->incarnation == self->job.incarnation &&
-        newest <= self->step && newest > member->newest_step)
+    if (newest <= self->step && newest > member->newest_step)
         member->newest_step = newest;
     self->out.heartbeat.newest_step = self->step;
     s_send_control(self, &member->peer, WIRE_HEARTBEAT, NULL);
@@ -339,7 +338,8 @@ void dispatcher_control(dispatcher_t *self, const wire_peer_t *peer, wire_status
         s_on_hello(self, peer, in);
         return;
     }
-    if (!member) {
+    /* Unknown here, or a member that has missed that this is another job than its own. */
+    if (!member || in->run != self->job.run || in->incarnation != self->job.incarnation) {
         if (in->type != WIRE_BYE)
             s_send_control(self, peer, WIRE_REJOIN, NULL);
         return;

@@ -26,7 +26,7 @@ typedef struct {
     sampler_t sampler;
     size_t n_params;
     peer_t server; /* the script */
-    worker_t *worker;
+    actor_t *worker;
     int alarm;
     char endpoint[LINK_ENDPOINT_SIZE];
     char kernel[WIRE_KERNEL_SIZE]; /* that the worker names */
@@ -74,13 +74,13 @@ static world_t *s_start(const char *bind, uint32_t n_threads, bool local_data)
     world->worker = worker_new(&config, &err);
     if (!world->worker)
         fail_msg("%s", err.text);
-    worker_start(world->worker);
+    actor_start(world->worker);
     return world;
 }
 
 static void s_end(world_t *world)
 {
-    worker_destroy(&world->worker);
+    actor_destroy(&world->worker);
     peer_close(&world->server);
     dataset_destroy(&world->data);
     close(world->alarm);
@@ -88,12 +88,12 @@ static void s_end(world_t *world)
     free(world);
 }
 
-static worker_event_t s_wait(world_t *world)
+static actor_event_t s_wait(world_t *world)
 {
     struct itimerspec limit = {.it_value = {.tv_sec = PEER_DEADLINE_MS / 1000}};
     timerfd_settime(world->alarm, 0, &limit, NULL);
-    worker_event_t event = worker_wait(world->worker, world->alarm);
-    assert_int_not_equal(event, WORKER_OTHER); /* the deadline */
+    actor_event_t event = actor_wait(world->worker, world->alarm);
+    assert_int_not_equal(event, ACTOR_OTHER); /* the deadline */
     return event;
 }
 
@@ -237,7 +237,7 @@ static void test_partials_are_those_by_definition(void **state)
                 s_change_weights(world);
             }
             s_send(world, (wire_t){.type = WIRE_END});
-            assert_int_equal(s_wait(world), WORKER_RELEASED);
+            assert_int_equal(s_wait(world), ACTOR_RELEASED);
             s_end(world);
         }
     }
@@ -392,12 +392,12 @@ static void test_refusals(void **state)
     wire_t refused = {.type = WIRE_REFUSED};
     refused.refusal = (wire_refusal_t){WIRE_REFUSED_DIGEST, "", "data digest a, expected b"};
     s_send(world, refused);
-    assert_int_equal(s_wait(world), WORKER_FAILED);
+    assert_int_equal(s_wait(world), ACTOR_FAILED);
     char expected[512];
     (void)snprintf(expected, sizeof(expected),
                    "%s: the server refuses this worker: data digest a, expected b",
                    world->endpoint);
-    assert_string_equal(worker_error(world->worker), expected);
+    assert_string_equal(actor_error(world->worker), expected);
     s_end(world);
 
     world = s_start(NULL, 1, false); /* a kernel that it can run as well */
@@ -415,8 +415,8 @@ static void test_refusals(void **state)
     }
     refused.refusal = (wire_refusal_t){WIRE_REFUSED_KERNEL, "dense/Unknown", "kernel x"};
     s_send(world, refused);
-    assert_int_equal(s_wait(world), WORKER_FAILED);
-    assert_non_null(strstr(worker_error(world->worker), "kernel x"));
+    assert_int_equal(s_wait(world), ACTOR_FAILED);
+    assert_non_null(strstr(actor_error(world->worker), "kernel x"));
     s_end(world);
 
     world = s_start(NULL, 1, true); /* a server that takes it for one with other data */
@@ -425,8 +425,8 @@ static void test_refusals(void **state)
     wire_t welcome = s_welcome(world);
     (void)strcpy(welcome.welcome.digest, "other");
     s_send(world, welcome);
-    assert_int_equal(s_wait(world), WORKER_FAILED);
-    assert_non_null(strstr(worker_error(world->worker), "digest other"));
+    assert_int_equal(s_wait(world), ACTOR_FAILED);
+    assert_non_null(strstr(actor_error(world->worker), "digest other"));
     s_end(world);
 
     world = s_start(NULL, 1, false); /* another protocol version */
@@ -440,10 +440,10 @@ static void test_refusals(void **state)
     assert_true(zmq_send(socket, peer->bytes, peer->size, ZMQ_SNDMORE) > 0);
     assert_true(zmq_send(socket, newer, size, 0) > 0);
     free(newer);
-    assert_int_equal(s_wait(world), WORKER_FAILED);
+    assert_int_equal(s_wait(world), ACTOR_FAILED);
     (void)snprintf(expected, sizeof(expected),
                    "%s: the server speaks protocol version 7, expected 1", world->endpoint);
-    assert_string_equal(worker_error(world->worker), expected);
+    assert_string_equal(actor_error(world->worker), expected);
     s_end(world);
 
     world = s_start("tcp://127.0.0.1:*", 1, false); /* planes that it cannot reach */
@@ -451,8 +451,8 @@ static void test_refusals(void **state)
     welcome = s_welcome(world);
     (void)strcpy(welcome.welcome.weights, ".weights");
     s_send(world, welcome);
-    assert_int_equal(s_wait(world), WORKER_FAILED);
-    assert_non_null(strstr(worker_error(world->worker), "names a plane '.weights'"));
+    assert_int_equal(s_wait(world), ACTOR_FAILED);
+    assert_non_null(strstr(actor_error(world->worker), "names a plane '.weights'"));
     s_end(world);
 }
 
@@ -470,8 +470,8 @@ static void test_stops_when_told(void **state)
             peer_expect(&world->server, WIRE_FETCH);
             s_answer_fetch(world); /* so that it may compute as it is stopped */
         }
-        worker_stop(world->worker);
-        assert_int_equal(s_wait(world), WORKER_STOPPED);
+        actor_stop(world->worker);
+        assert_int_equal(s_wait(world), ACTOR_STOPPED);
         peer_expect(&world->server, WIRE_BYE);
         s_end(world);
     }

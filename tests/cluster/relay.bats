@@ -1,0 +1,126 @@
+# Relays: workers behind them, relays behind relays, relays that die; the same bits.
+load ../helpers
+load cluster
+
+settings=(--set training.block_rows=240 --set training.steps=200 --set checkpoint.every_steps=5)
+
+setup_file() {
+    make_data 6000
+    "$DROVER" train --data "$BATS_FILE_TMPDIR/digits" --output "$BATS_FILE_TMPDIR/calm" "${settings[@]}"
+}
+
+# start_relay NAME ABOVE ARGUMENT...: a relay in the background; its endpoint in $endpoint.
+start_relay() {
+    local name=$1 above=$2
+    shift 2
+    start_background "$name" "$DROVER" relay "$above" --name "$name" "$@"
+    wait_for_line 20 "$name" ' relay\.bound endpoint='
+    endpoint=$(sed -n 's/.* relay\.bound endpoint=//p' "$work/$name.log")
+}
+
+server() {
+    start_server server --data "$BATS_FILE_TMPDIR/digits" --output out "${settings[@]}" "$@"
+}
+
+same_bits() {
+    cmp "$BATS_FILE_TMPDIR/calm/model.safetensors" out/model.safetensors
+    [ "$(metric out refused | sort -u)" = 0 ]
+}
+
+@test "two relays, one below the other, and workers below each and beside them" {
+    server --bind 'tcp://127.0.0.1:*' --set server.min_workers=2
+    local above=$endpoint
+    start_relay upper "$above" --bind 'tcp://127.0.0.1:*'
+    start_worker two --threads 2
+    start_relay lower "$endpoint" --bind "ipc://$work/lower"
+    start_worker three
+    start_worker four
+    wait_for_line 20 lower ' worker\.joined name=three '
+    wait_for_line 20 lower ' worker\.joined name=four '
+    wait_for_line 20 server ' worker\.joined name=upper '
+    endpoint=$above
+    start_worker beside # the second; now it begins
+    for process in server upper lower beside two three four; do
+        wait_exit 60 "$process"
+        expect_status 0
+    done
+    [ "$(metric out workers | sort -u)" = 2 ] # a relay stands for all that is below it
+    same_bits
+}
+
+@test "a relay is killed and started again; its workers find it" {
+    server --bind "ipc://$work/s"
+    start_relay relay "$endpoint" --bind "ipc://$work/r"
+    start_worker one
+    start_worker two
+    wait_for 30 steps_done out 5
+    signal relay KILL
+    start_relay again "ipc://$work/s" --bind "ipc://$work/r"
+    for process in server again one two; do
+        wait_exit 60 "$process"
+        expect_status 0
+    done
+    grep -q ' worker.joined name=one ' "$work/again.log"
+    same_bits
+}
+
+@test "the server is killed and goes on; relay and workers find it" {
+    server --bind "ipc://$work/s"
+    start_relay relay "$endpoint" --bind "ipc://$work/r"
+    start_worker one
+    start_worker two
+    wait_for 30 steps_done out 12
+    signal server KILL
+    start_background resumed "$DROVER" server --resume out --bind "ipc://$work/s"
+    for process in resumed relay one two; do
+        wait_exit 60 "$process"
+        expect_status 0
+    done
+    [ "$(metric out step | sort -n | uniq -d)" = "" ]
+    same_bits
+}
+
+@test "workers of a relay die, all of them; it comes back with the next" {
+    server --bind "ipc://$work/s"
+    start_relay relay "$endpoint" --bind "ipc://$work/r"
+    start_worker one
+    wait_for 30 steps_done out 3
+    signal one KILL
+    wait_for_line 20 relay ' relay\.idle '
+    wait_for_line 20 server ' worker\.left name=relay '
+    start_worker two
+    for process in server relay two; do
+        wait_exit 60 "$process"
+        expect_status 0
+    done
+    same_bits
+}
+
+@test "SIGTERM: a relay and a worker pass on what they compute, and leave" {
+    server --bind "ipc://$work/s" --set server.min_workers=2
+    start_worker beside
+    start_relay relay "$endpoint" --bind "ipc://$work/r"
+    start_worker below
+    wait_for 30 steps_done out 3
+    signal relay TERM
+    wait_exit 20 relay
+    expect_status 0
+    wait_for_line 20 server ' worker\.left name=relay '
+    signal below TERM # it waits for a relay
+    wait_exit 20 below
+    expect_status 0
+    for process in server beside; do
+        wait_exit 60 "$process"
+        expect_status 0
+    done
+    same_bits
+}
+
+@test "a relay that cannot be: exit status and one line" {
+    run "$DROVER" relay
+    expect_status 2
+    run "$DROVER" relay tcp://127.0.0.1:1 --bind nonsense
+    expect_status 1
+    [ "${#lines[@]}" -eq 1 ]
+    [[ ${lines[0]} == *nonsense* ]]
+}

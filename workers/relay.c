@@ -1,0 +1,256 @@
+/* See relay.h. */
+#include "workers/relay.h"
+
+#include <czmq.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/log_limit.h"
+#include "workers/forwarder.h"
+#include "workers/upstream.h"
+
+#define SAY_MS      5000 /* between two log lines on the same wait */
+#define SILENCE_MS  1000 /* of what is above, worth a log line */
+#define MAX_WAIT_MS 250
+
+typedef struct {
+    upstream_t above;
+    char planes[4][LINK_ENDPOINT_SIZE]; /* below: control, data, weights, gradients */
+    link_t *control;                    /* owned, as all that follows; below */
+    link_t *data;
+    link_t *weights;
+    link_t *gradients; /* NULL before the first job */
+    size_t gradient_bytes;
+    wire_t in;
+    forwarder_t *forwarder;
+    int64_t say_ms;
+    bool stopping;
+    bool failed;
+    err_t err;
+} relay_t;
+
+/* The forwarder's ports */
+
+static double s_now_ms(void *context)
+{
+    (void)context;
+    return (double)clock_us() / 1000.0;
+}
+
+static bool s_control_below(void *context, const wire_peer_t *peer, const wire_t *message,
+                            frame_t *frame)
+{
+    relay_t *self = context;
+    return link_send(self->control, peer, message, frame);
+}
+
+static void s_data_below(void *context, const wire_peer_t *peer, const wire_t *message,
+                         frame_t *frame)
+{
+    relay_t *self = context;
+    (void)link_send(self->data, peer, message, frame); /* a worker asks again for what is lost */
+}
+
+static void s_weights_below(void *context, const wire_t *message, frame_t *frame)
+{
+    relay_t *self = context;
+    (void)link_send(self->weights, NULL, message, frame);
+}
+
+static void s_control_above(void *context, const wire_t *message)
+{
+    upstream_send_control(&((relay_t *)context)->above, message);
+}
+
+static void s_data_above(void *context, const wire_t *message)
+{
+    upstream_send_data(&((relay_t *)context)->above, message);
+}
+
+static void s_gradient_above(void *context, const wire_t *message, frame_t *frame)
+{
+    upstream_send_gradient(&((relay_t *)context)->above, message, frame);
+}
+
+/* The plane of partials can be bound when the length of a gradient is known, and only once. */
+static int s_bind_gradients(relay_t *self, size_t bytes, err_t *err)
+{
+    if (self->gradients && bytes > self->gradient_bytes)
+        return err_set(err,
+                       "%s: its next job has gradients of %zu bytes, the one before %zu: "
+                       "start the relay again",
+                       self->above.endpoint, bytes, self->gradient_bytes);
+    if (self->gradients)
+        return 0;
+    self->gradient_bytes = bytes;
+    self->gradients = link_bind(LINK_GRADIENTS_SERVER, self->planes[3], bytes, err);
+    return self->gradients ? 0 : -1;
+}
+
+static int s_set_up(void *context, const wire_welcome_t *job, dispatch_planes_t *planes, err_t *err)
+{
+    relay_t *self = context;
+    if (upstream_open_job(&self->above, job, err) != 0 ||
+        s_bind_gradients(self, model_params(&job->model) * sizeof(float), err) != 0)
+        return -1;
+    const char *control = link_endpoint(self->control);
+    (void)snprintf(planes->control, sizeof(planes->control), "%s", control);
+    link_plane_name(control, link_endpoint(self->data), planes->data);
+    link_plane_name(control, link_endpoint(self->weights), planes->weights);
+    link_plane_name(control, link_endpoint(self->gradients), planes->gradients);
+    char shape[256];
+    model_describe(&job->model, shape, sizeof(shape));
+    log_info("relay.job", "model=%s rows=%u kernel=%s", shape, job->sampler.n_rows, job->kernel);
+    return 0;
+}
+
+static void s_destroy(void *relay)
+{
+    relay_t *self = relay;
+    forwarder_destroy(&self->forwarder);
+    upstream_close(&self->above);
+    link_destroy(&self->control);
+    link_destroy(&self->data);
+    link_destroy(&self->weights);
+    link_destroy(&self->gradients);
+    wire_clear(&self->in);
+    free(self);
+}
+
+static const char *s_error(const void *relay)
+{
+    const relay_t *self = relay;
+    return self->failed ? self->err.text : forwarder_error(self->forwarder);
+}
+
+static void s_drain_above(relay_t *self)
+{
+    frame_t frame = {.present = false};
+    upstream_event_t event;
+    while ((event = upstream_receive(&self->above, &frame, &self->err)) != UPSTREAM_NOTHING) {
+        const wire_t *in = &self->above.in;
+        if (event == UPSTREAM_FAILED)
+            self->failed = true;
+        else if (event == UPSTREAM_MESSAGE)
+            forwarder_above(self->forwarder, in, &frame);
+        else if (!forwarder_rows(self->forwarder, in, frame_data(&frame), frame_size(&frame)))
+            log_warn_limited("rows.bad", self->above.endpoint,
+                             "from=%s not rows that were asked for", self->above.endpoint);
+        frame_clear(&frame);
+    }
+}
+
+static void s_drain_below(relay_t *self)
+{
+    frame_t frame = {.present = false};
+    wire_peer_t peer;
+    wire_status_t status;
+    while (self->gradients && link_receive(self->gradients, &peer, &self->in, &frame, &status)) {
+        forwarder_partial(self->forwarder, status, &self->in, &frame);
+        frame_clear(&frame);
+    }
+    while (link_receive(self->control, &peer, &self->in, &frame, &status)) {
+        forwarder_control(self->forwarder, &peer, status, &self->in);
+        frame_clear(&frame);
+    }
+    while (link_receive(self->data, &peer, &self->in, &frame, &status)) {
+        forwarder_fetch(self->forwarder, &peer, status, &self->in);
+        frame_clear(&frame);
+    }
+}
+
+static void s_say_waits(relay_t *self)
+{
+    int64_t now_ms = clock_ms();
+    if (forwarder_silence_ms(self->forwarder) < SILENCE_MS || now_ms < self->say_ms)
+        return;
+    log_info("relay.waiting", "for=%s endpoint=%s", forwarder_waits_for(self->forwarder),
+             self->above.endpoint);
+    self->say_ms = now_ms + SAY_MS;
+}
+
+static actor_event_t s_run(void *relay, actor_t *actor)
+{
+    relay_t *self = relay;
+    self->say_ms = clock_ms() + SILENCE_MS;
+    for (;;) {
+        forwarder_tick(self->forwarder);
+        if (self->failed || forwarder_state(self->forwarder) == FORWARDER_FAILED)
+            return ACTOR_FAILED;
+        if (forwarder_state(self->forwarder) == FORWARDER_OVER)
+            return self->stopping ? ACTOR_STOPPED : ACTOR_RELEASED;
+        zmq_pollitem_t items[4 + UPSTREAM_ITEMS] = {
+            {actor_socket(actor), 0, ZMQ_POLLIN, 0},
+            {link_socket(self->control), 0, ZMQ_POLLIN, 0},
+            {link_socket(self->data), 0, ZMQ_POLLIN, 0},
+        };
+        link_t *links[4 + UPSTREAM_ITEMS] = {NULL, self->control, self->data};
+        int n = 3;
+        if (self->gradients) {
+            items[n] = (zmq_pollitem_t){link_socket(self->gradients), 0, ZMQ_POLLIN, 0};
+            links[n++] = self->gradients;
+        }
+        n += upstream_items(&self->above, items + n, links + n);
+        long timeout_ms = forwarder_timeout_ms(self->forwarder);
+        if (timeout_ms > MAX_WAIT_MS)
+            timeout_ms = MAX_WAIT_MS;
+        if (link_poll(items, links, n, timeout_ms) < 0 && zmq_errno() != EINTR)
+            return ACTOR_STOPPED; /* the context is gone */
+        if (items[0].revents) {
+            self->stopping = true;
+            if (actor_order(actor) == ACTOR_STOP)
+                return ACTOR_STOPPED;
+            forwarder_drain(self->forwarder);
+        }
+        s_drain_below(self);
+        s_drain_above(self);
+        s_say_waits(self);
+    }
+}
+
+static int s_bind(relay_t *self, const char *bind, err_t *err)
+{
+    if (link_planes(bind, self->planes, err) != 0 ||
+        !(self->control = link_bind(LINK_CONTROL_SERVER, self->planes[0], 0, err)) ||
+        !(self->data = link_bind(LINK_DATA_SERVER, self->planes[1], 0, err)) ||
+        !(self->weights = link_bind(LINK_WEIGHTS_SERVER, self->planes[2], 0, err)))
+        return -1;
+    log_info("relay.bound", "endpoint=%s", link_endpoint(self->control));
+    return 0;
+}
+
+actor_t *relay_new(const relay_config_t *config, err_t *err)
+{
+    static const actor_class_t kind = {s_run, s_error, s_destroy};
+    relay_t *self = calloc(1, sizeof(*self));
+    if (!self)
+        abort();
+    if (s_bind(self, config->bind, err) != 0 ||
+        upstream_open(&self->above, config->endpoint, err) != 0) {
+        s_destroy(self);
+        return NULL;
+    }
+    wire_hello_t hello = {.threads = 0};
+    memcpy(hello.name, config->name, sizeof(hello.name));
+    if (gethostname(hello.host, sizeof(hello.host) - 1) != 0)
+        (void)snprintf(hello.host, sizeof(hello.host), "?");
+    if (config->data)
+        (void)snprintf(hello.digest, sizeof(hello.digest), "%s", dataset_digest(config->data));
+    uint32_t incarnation;
+    if (getrandom(&incarnation, sizeof(incarnation), 0) != sizeof(incarnation))
+        incarnation = (uint32_t)clock_us(); /* it only has to differ from an earlier life's */
+    forwarder_ports_t ports = {
+        {self, s_now_ms, s_control_below, s_data_below, s_weights_below},
+        self,
+        s_control_above,
+        s_data_above,
+        s_gradient_above,
+        s_set_up,
+    };
+    self->forwarder = forwarder_new(&hello, config->data, incarnation, &ports);
+    return actor_new(&kind, self);
+}
