@@ -11,18 +11,22 @@
 
 #define MAX_WORKERS 1024
 
-/* Local workers must be able to reach what the server binds to. */
-static int s_check_bind(const settings_t *settings, err_t *err)
+/* Workers must be able to reach what the server binds to, also after it was started again. */
+static int s_check_bind(const settings_t *settings, int n_workers, err_t *err)
 {
     const char *bind = settings->server.bind;
     char planes[4][LINK_ENDPOINT_SIZE];
-    if (strcmp(bind, "auto") == 0)
+    if (strcmp(bind, "auto") == 0 && n_workers > 0)
         return 0;
+    if (strcmp(bind, "auto") == 0)
+        return err_set(err,
+                       "server.bind: nobody but local workers can find 'auto', and with "
+                       "--workers 0 there are none, expected tcp://ADDRESS:PORT or ipc://PATH");
     if (link_planes(bind, planes, err) != 0)
         return -1;
     if (strncmp(bind, "inproc://", 9) == 0 || bind[strlen(bind) - 1] == '*')
         return err_set(err,
-                       "server.bind: local workers cannot find '%s', expected auto, "
+                       "server.bind: workers cannot find '%s', expected auto, "
                        "tcp://ADDRESS:PORT or ipc://PATH",
                        bind);
     return 0;
@@ -35,9 +39,9 @@ int cmd_train(int argc, char **argv)
     const args_option_t options[] = {
         {.name = "workers",
          .metavar = "N",
-         .help = "Local worker processes (default 1).",
+         .help = "Local worker processes (default 1); 0: only those of other machines.",
          .integer = &n_workers,
-         .min = 1,
+         .min = 0,
          .max = MAX_WORKERS},
         {.name = "threads", .metavar = "T", .key = "worker.threads"},
         {.name = "data", .metavar = "DIR", .key = "data.path"},
@@ -69,7 +73,7 @@ int cmd_train(int argc, char **argv)
     settings_init(&settings);
     status = STATUS_USAGE;
     if (command_settings(&args, resume, &settings, &err) == 0 &&
-        s_check_bind(&settings, &err) == 0) {
+        s_check_bind(&settings, n_workers, &err) == 0) {
         log_set_level(settings.log.level);
         output = run_folder(&settings);
         supervisor_config_t config = {

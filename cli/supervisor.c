@@ -282,7 +282,8 @@ static int s_supervise(supervisor_t *self, err_t *err)
         if (s_start_due(self, err) != 0)
             return STATUS_FAILURE;
         s_wait(self, s_next_due_ms(self));
-        if (s_workers_left(self, false) > 0 || self->released || server->over || self->stopped_by)
+        if (self->config->n_workers == 0 || s_workers_left(self, false) > 0 || self->released ||
+            server->over || self->stopped_by)
             continue;
         err_set(err, "all %d local workers have failed before the training was done",
                 self->n_children - 1);

@@ -18,7 +18,7 @@ typedef struct {
     const settings_t *settings; /* what they come to */
     const char *output;         /* the run's folder */
     bool resume;                /* go on with the run in it */
-    int n_workers;
+    int n_workers;              /* 0: the server alone */
 } supervisor_config_t;
 
 /* Runs the whole cluster to its end. Returns the exit status; with a failure of this process itself

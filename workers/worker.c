@@ -20,6 +20,7 @@
 
 typedef struct {
     upstream_t above;
+    int64_t patience_ms; /* 0: no end */
     uint32_t n_threads;
     session_t *session; /* owned, as all that follows */
     compute_t *compute;
@@ -163,6 +164,19 @@ static void s_say_waits(worker_t *self)
     self->say_ms = now_ms + SAY_MS;
 }
 
+/* Ends the worker when nothing was heard since it started, or since the server's last word, for
+ * longer than it was told to wait. */
+static void s_lose_patience(worker_t *self, int64_t started_ms)
+{
+    int64_t now_ms = clock_ms();
+    if (self->patience_ms == 0 || now_ms - started_ms < self->patience_ms ||
+        session_silence_ms(self->session, now_ms) < self->patience_ms)
+        return;
+    err_set(&self->err, "%s: no word from the server for %lld s", self->above.endpoint,
+            (long long)(self->patience_ms / 1000));
+    self->end = ACTOR_FAILED;
+}
+
 static void s_obey(worker_t *self, actor_order_t order)
 {
     self->stopping = true;
@@ -177,7 +191,8 @@ static void s_obey(worker_t *self, actor_order_t order)
 static actor_event_t s_run(void *worker, actor_t *actor)
 {
     worker_t *self = worker;
-    self->say_ms = clock_ms() + SILENCE_MS;
+    int64_t started_ms = clock_ms();
+    self->say_ms = started_ms + SILENCE_MS;
     for (;;) {
         while (self->end == 0 && s_act(self))
             ;
@@ -197,6 +212,7 @@ static actor_event_t s_run(void *worker, actor_t *actor)
         s_drain_above(self);
         s_drain_results(self);
         s_say_waits(self);
+        s_lose_patience(self, started_ms);
     }
 }
 
@@ -211,6 +227,7 @@ actor_t *worker_new(const worker_config_t *config, err_t *err)
     if (!self)
         abort();
     self->n_threads = config->n_threads;
+    self->patience_ms = config->patience_ms;
     memcpy(hello.name, config->name, sizeof(hello.name));
     if (gethostname(hello.host, sizeof(hello.host) - 1) != 0)
         (void)snprintf(hello.host, sizeof(hello.host), "?");

@@ -13,6 +13,7 @@ typedef struct {
     const char *endpoint; /* the control endpoint of the server, or of a relay */
     char name[WIRE_NAME_SIZE];
     uint32_t n_threads;    /* at least 1 */
+    int64_t patience_ms;   /* fails when the server was silent for so long; 0 = waits for ever */
     const dataset_t *data; /* a local copy of the training set, borrowed; or NULL */
 } worker_config_t;
 

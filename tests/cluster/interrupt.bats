@@ -135,6 +135,30 @@ interrupted() {
     histories_agree 10
 }
 
+@test "a worker that is told not to wait for ever ends when its server is gone" {
+    start_server server --data "$data" --output out "${settings[@]}" --bind "ipc://$work/control"
+    start_worker one --patience 1
+    wait_for 30 steps_done out 5
+    signal server KILL
+    wait_exit 20 one
+    expect_status 1
+    grep -qxF "drover worker: ipc://$work/control: no word from the server for 1 s" one.log
+    run -1 --separate-stderr "$DROVER" worker "ipc://$work/nobody" --patience 1 --log-level error
+    [ "$stderr" = "drover worker: ipc://$work/nobody: no word from the server for 1 s" ]
+}
+
+@test "drover train without workers of its own waits for others" {
+    start_background train "$DROVER" train --data "$data" --workers 0 --output out --steps 5 \
+        --set "server.bind=ipc://$work/control"
+    wait_for_line 10 train ' server\.waiting for=workers there=0 needed=1 '
+    "$DROVER" worker "ipc://$work/control"
+    wait_exit 20 train
+    expect_status 0
+    steps_done out 5
+    run -2 --separate-stderr "$DROVER" train --data "$data" --workers 0 --output out
+    [[ $stderr == "drover train: server.bind: nobody but local workers can find 'auto', "* ]]
+}
+
 @test "a server that is gone leaves its workers waiting, and they say so" {
     start_server server --data "$data" --output out "${settings[@]}" --bind "ipc://$work/control"
     start_worker one
