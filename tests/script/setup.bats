@@ -57,6 +57,19 @@ exit ${status:-0}'
     grep -qE '^apt-get .* install libcmocka-dev$' calls
 }
 
+@test "an sshd that comes for the tests is not started" {
+    stub systemctl
+    absent="openssh-server bats" run "$setup_script" --test
+    [ "$status" -eq 0 ]
+    grep -v '^dpkg-query\|^id' calls >done
+    [ "$(head -n 1 done)" = 'systemctl mask ssh.service ssh.socket' ]
+    tail -n 1 done | grep -qE '^apt-get .* install bats openssh-server$'
+    rm calls
+    absent="bats" run "$setup_script" --test
+    [ "$status" -eq 0 ]
+    run ! grep -q '^systemctl' calls
+}
+
 @test "uses sudo when it is not root" {
     stub id 'echo 1000'
     absent="cmake" run "$setup_script"
