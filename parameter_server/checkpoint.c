@@ -73,9 +73,9 @@ static uint64_t s_digest(const checkpoint_info_t *info, const float *params,
         const bold_driver_t *driver = &optimizer->driver;
         n += snprintf(text + n, sizeof(text) - (size_t)n,
                       " %a %u %" PRIu64 " %a %a %d %a %a %a %d %" PRIu64, state->fraction,
-                      state->block_rows, state->run, driver->up, driver->down,
-                      driver->rollback, driver->rate, driver->safe_rate, driver->cost,
-                      driver->has_cost, optimizer->kept_rows);
+                      state->block_rows, state->run, driver->up, driver->down, driver->rollback,
+                      driver->rate, driver->safe_rate, driver->cost, driver->has_cost,
+                      optimizer->kept_rows);
         if (optimizer->kept_weights)
             n += snprintf(text + n, sizeof(text) - (size_t)n, " %" PRIx64 " %" PRIx64,
                           wire_digest(optimizer->kept_weights, bytes),

@@ -2,6 +2,7 @@
 #include "parameter_server/coordinator.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 
 #define SAY_MS       5000 /* between two log lines on the same wait ... */
 #define FIRST_SAY_MS 1000 /* ... and before the first */
+
+#define NEWEST_WEIGHT 0.2 /* of the newest step in what status says of speed */
 
 struct coordinator {
     server_job_t job;
@@ -26,7 +29,13 @@ struct coordinator {
     bool running;             /* a step is under way */
     uint32_t step;
     double started_ms; /* of the step */
-    double say_ms;     /* when to speak of a wait again */
+    double born_ms;
+    double step_ms;    /* smoothed; 0 before the first step */
+    double rows_per_s; /* the same */
+    double cost;       /* of the last step, as the next two */
+    double accuracy;
+    double learning_rate;
+    double say_ms; /* when to speak of a wait again */
 };
 
 static double s_now_ms(const coordinator_t *self)
@@ -68,7 +77,9 @@ coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *por
         model_init_uniform(&job->model, job->sampler.seed, first);
     self->step = job->step;
     frame_from_pool(&self->current, first, gradient_bytes);
-    self->say_ms = s_now_ms(self) + FIRST_SAY_MS;
+    self->born_ms = s_now_ms(self);
+    self->say_ms = self->born_ms + FIRST_SAY_MS;
+    self->cost = self->accuracy = self->learning_rate = NAN;
     return self;
 }
 
@@ -83,6 +94,18 @@ void coordinator_destroy(coordinator_t **self_p)
     optimizer_destroy(&self->optimizer);
     pool_destroy(&self->weights_pool);
     free(self);
+}
+
+/* For status. */
+static void s_note_figures(coordinator_t *self, const server_record_t *record)
+{
+    double rows_per_s = (double)record->rows * 1000 / fmax(record->step_ms, 1e-3);
+    double weight = self->step_ms > 0 ? NEWEST_WEIGHT : 1;
+    self->step_ms += weight * (record->step_ms - self->step_ms);
+    self->rows_per_s += weight * (rows_per_s - self->rows_per_s);
+    self->cost = record->cost;
+    self->accuracy = record->accuracy;
+    self->learning_rate = record->learning_rate;
 }
 
 static void s_end_step(coordinator_t *self, partial_t *sum)
@@ -121,6 +144,7 @@ static void s_end_step(coordinator_t *self, partial_t *sum)
     record->sum_ms = figures.sum_ms + (now_ms - summed_ms);
     record->compute_ms = record->step_ms - record->broadcast_ms - record->sum_ms;
     self->running = false;
+    s_note_figures(self, record);
     self->ports.step_done(self->ports.dispatch.context, record);
 }
 
@@ -129,11 +153,16 @@ bool coordinator_finished(const coordinator_t *self)
     return !self->running && self->step == self->job.n_steps;
 }
 
-/* Begins the next step if there are workers for it. Once training has begun it goes on with any
- * number of workers. */
+/* Workers to begin with. Once training has begun it goes on with any number of them. */
+static uint32_t s_needed(const coordinator_t *self)
+{
+    return self->step == self->job.step ? self->job.min_workers : 1;
+}
+
+/* Begins the next step if there are workers for it. */
 static void s_advance(coordinator_t *self)
 {
-    uint32_t needed = self->step == self->job.step ? self->job.min_workers : 1;
+    uint32_t needed = s_needed(self);
     uint32_t n_active = dispatcher_active(self->dispatcher);
     double now_ms = s_now_ms(self);
     if (self->running || coordinator_finished(self))
@@ -149,10 +178,35 @@ static void s_advance(coordinator_t *self)
     }
 }
 
+static void s_report(coordinator_t *self, const wire_peer_t *peer)
+{
+    uint32_t n_done = self->running ? self->step - 1 : self->step;
+    bool known = self->step_ms > 0;
+    double now_ms = s_now_ms(self);
+    wire_report_t report = {
+        .role = "server",
+        .step = self->step,
+        .n_steps = self->job.n_steps,
+        .rows_per_s = known ? self->rows_per_s : NAN,
+        .eta_s = known ? (self->job.n_steps - n_done) * self->step_ms / 1000 : NAN,
+        .cost = self->cost,
+        .accuracy = self->accuracy,
+        .learning_rate = self->learning_rate,
+        .elapsed_s = (now_ms - self->born_ms) / 1000,
+    };
+    if (!self->running && !coordinator_finished(self))
+        (void)snprintf(report.waiting_for, sizeof(report.waiting_for), "workers: %u of %u there",
+                       dispatcher_active(self->dispatcher), s_needed(self));
+    dispatcher_report(self->dispatcher, peer, &report);
+}
+
 void coordinator_control(coordinator_t *self, const wire_peer_t *peer, wire_status_t status,
                          const wire_t *in)
 {
-    dispatcher_control(self->dispatcher, peer, status, in);
+    if (status == WIRE_OK && in->type == WIRE_STATUS)
+        s_report(self, peer);
+    else
+        dispatcher_control(self->dispatcher, peer, status, in);
 }
 
 void coordinator_fetch(coordinator_t *self, const wire_peer_t *peer, wire_status_t status,

@@ -26,7 +26,7 @@ typedef struct {
     uint32_t step;        /* steps that are done */
     const float *weights; /* (P) behind them; borrowed, for server_new only */
     uint64_t run;         /* of the run that goes on */
-    char kernel[32]; /* that produced the bits so far */
+    char kernel[32];      /* that produced the bits so far */
 } server_job_t;
 
 /* Do network, data and blocks fit each other? Returns 0 or -1. */

@@ -27,6 +27,8 @@ struct forwarder {
     node_t *wanted; /* owned; asked for above, not given out yet */
     uint32_t n_wanted;
     uint32_t wanted_room;
+    char endpoint[256];
+    double born_ms;
     forwarder_state_t state;
     err_t err;
 };
@@ -43,8 +45,8 @@ static bool s_can_run(const char *kernel)
     return true;
 }
 
-forwarder_t *forwarder_new(const wire_hello_t *hello, const dataset_t *data, uint32_t incarnation,
-                           const forwarder_ports_t *ports)
+forwarder_t *forwarder_new(const wire_hello_t *hello, const char *above, const dataset_t *data,
+                           uint32_t incarnation, const forwarder_ports_t *ports)
 {
     forwarder_t *self = calloc(1, sizeof(*self));
     if (!self)
@@ -53,6 +55,8 @@ forwarder_t *forwarder_new(const wire_hello_t *hello, const dataset_t *data, uin
     relay.relay = true;
     self->ports = *ports;
     self->incarnation = incarnation;
+    (void)snprintf(self->endpoint, sizeof(self->endpoint), "%s", above);
+    self->born_ms = s_now_ms(self);
     self->session = session_new(&relay, s_can_run, data, 1);
     session_pause(self->session);
     return self;
@@ -253,10 +257,37 @@ static void s_join_for(forwarder_t *self, const wire_hello_t *hello)
     self->resumed = true;
 }
 
+static void s_report(forwarder_t *self, const wire_peer_t *peer)
+{
+    double now_ms = s_now_ms(self);
+    const char *waits_for = forwarder_waits_for(self);
+    wire_t out = {.type = WIRE_REPORT, .run = self->run, .step = self->step};
+    wire_report_t *report = &out.report;
+    *report = (wire_report_t){
+        .role = "relay",
+        .step = self->step,
+        .rows_per_s = NAN,
+        .eta_s = NAN,
+        .cost = NAN,
+        .accuracy = NAN,
+        .learning_rate = NAN,
+        .elapsed_s = (now_ms - self->born_ms) / 1000,
+    };
+    (void)snprintf(report->upstream, sizeof(report->upstream), "%s", self->endpoint);
+    if (waits_for)
+        (void)snprintf(report->waiting_for, sizeof(report->waiting_for), "%s", waits_for);
+    if (self->dispatcher)
+        dispatcher_report(self->dispatcher, peer, report);
+    else
+        (void)self->ports.below.control(self->ports.below.context, peer, &out, NULL);
+}
+
 void forwarder_control(forwarder_t *self, const wire_peer_t *peer, wire_status_t status,
                        const wire_t *in)
 {
-    if (self->dispatcher)
+    if (status == WIRE_OK && in->type == WIRE_STATUS)
+        s_report(self, peer);
+    else if (self->dispatcher)
         dispatcher_control(self->dispatcher, peer, status, in);
     else if (status == WIRE_OK && in->type == WIRE_HELLO)
         s_join_for(self, &in->hello); /* it is let in when it says HELLO again */
@@ -300,12 +331,7 @@ const char *forwarder_error(const forwarder_t *self)
     return self->err.text;
 }
 
-int64_t forwarder_silence_ms(const forwarder_t *self)
-{
-    return session_silence_ms(self->session, (int64_t)s_now_ms(self));
-}
-
 const char *forwarder_waits_for(const forwarder_t *self)
 {
-    return session_waits_for(self->session);
+    return session_waits_for(self->session, (int64_t)s_now_ms(self));
 }

@@ -37,11 +37,11 @@ typedef enum {
 
 typedef struct forwarder forwarder_t;
 
-/* `hello`: name and host. data: a local copy of the training set, borrowed, or NULL. incarnation:
- * below this number is raised with every job; it has to differ from that of an earlier life. Never
- * NULL. */
-forwarder_t *forwarder_new(const wire_hello_t *hello, const dataset_t *data, uint32_t incarnation,
-                           const forwarder_ports_t *ports);
+/* `hello`: name and host. above: the endpoint, for status. data: a local copy of the training set,
+ * borrowed, or NULL. incarnation: below this number is raised with every job; it has to differ from
+ * that of an earlier life. Never NULL. */
+forwarder_t *forwarder_new(const wire_hello_t *hello, const char *above, const dataset_t *data,
+                           uint32_t incarnation, const forwarder_ports_t *ports);
 void forwarder_destroy(forwarder_t **self_p);
 
 /* A well-formed message from above, on control or weights, whose frame may be taken over, and one
@@ -67,8 +67,7 @@ void forwarder_drain(forwarder_t *self);
 forwarder_state_t forwarder_state(const forwarder_t *self);
 const char *forwarder_error(const forwarder_t *self);
 
-/* Milliseconds since what is above was last heard, and what the relay waits for. */
-int64_t forwarder_silence_ms(const forwarder_t *self);
+/* What it has been waiting for above longer than a second; NULL when for nothing. */
 const char *forwarder_waits_for(const forwarder_t *self);
 
 #endif

@@ -13,9 +13,9 @@
 #include "workers/forwarder.h"
 #include "workers/upstream.h"
 
-#define SAY_MS      5000 /* between two log lines on the same wait */
-#define SILENCE_MS  1000 /* of what is above, worth a log line */
-#define MAX_WAIT_MS 250
+#define SAY_MS       5000 /* between two log lines on the same wait */
+#define FIRST_SAY_MS 1000 /* and before the first */
+#define MAX_WAIT_MS  250
 
 typedef struct {
     upstream_t above;
@@ -166,17 +166,17 @@ static void s_drain_below(relay_t *self)
 static void s_say_waits(relay_t *self)
 {
     int64_t now_ms = clock_ms();
-    if (forwarder_silence_ms(self->forwarder) < SILENCE_MS || now_ms < self->say_ms)
+    const char *what = now_ms < self->say_ms ? NULL : forwarder_waits_for(self->forwarder);
+    if (!what)
         return;
-    log_info("relay.waiting", "for=%s endpoint=%s", forwarder_waits_for(self->forwarder),
-             self->above.endpoint);
+    log_info("relay.waiting", "for=%s endpoint=%s", what, self->above.endpoint);
     self->say_ms = now_ms + SAY_MS;
 }
 
 static actor_event_t s_run(void *relay, actor_t *actor)
 {
     relay_t *self = relay;
-    self->say_ms = clock_ms() + SILENCE_MS;
+    self->say_ms = clock_ms() + FIRST_SAY_MS;
     for (;;) {
         forwarder_tick(self->forwarder);
         if (self->failed || forwarder_state(self->forwarder) == FORWARDER_FAILED)
@@ -251,6 +251,6 @@ actor_t *relay_new(const relay_config_t *config, err_t *err)
         s_gradient_above,
         s_set_up,
     };
-    self->forwarder = forwarder_new(&hello, config->data, incarnation, &ports);
+    self->forwarder = forwarder_new(&hello, config->endpoint, config->data, incarnation, &ports);
     return actor_new(&kind, self);
 }

@@ -29,6 +29,7 @@ struct rowcache {
     uint32_t chunk_rows;
     uint32_t n_chunks;
     uint32_t n_asked;
+    bool stuck; /* see rowcache_stuck */
     uint32_t n_wanted;
     chunk_t *chunks; /* owned */
     uint8_t *memory; /* owned mapping of images, then labels; NULL when they are a data set's */
@@ -129,6 +130,7 @@ bool rowcache_next(rowcache_t *self, int64_t now_ms, uint32_t *first, uint32_t *
             self->n_wanted--;
             self->n_asked++;
         }
+        self->stuck |= lost;
         chunk->state = CHUNK_ASKED;
         chunk->asked_ms = now_ms;
         *first = i * self->chunk_rows;
@@ -153,10 +155,16 @@ bool rowcache_store(rowcache_t *self, uint32_t first, uint32_t n_rows, const uin
     if (self->chunks[i].state != CHUNK_ASKED)
         return false;
     self->n_asked--;
+    self->stuck = false;
     self->chunks[i].state = CHUNK_THERE;
     memcpy(self->memory + (size_t)first * self->n_inputs, images, image_bytes);
     memcpy(self->memory + (size_t)self->n_rows * self->n_inputs + first, labels, n_rows);
     return true;
+}
+
+bool rowcache_stuck(const rowcache_t *self)
+{
+    return self->stuck;
 }
 
 const uint8_t *rowcache_images(const rowcache_t *self)

@@ -38,6 +38,9 @@ bool rowcache_next(rowcache_t *self, int64_t now_ms, uint32_t *first, uint32_t *
 bool rowcache_store(rowcache_t *self, uint32_t first, uint32_t n_rows, const uint8_t *images,
                     size_t image_bytes, const uint8_t *labels, uint32_t n_classes);
 
+/* Was a request lost, or nobody answered it, and none since? */
+bool rowcache_stuck(const rowcache_t *self);
+
 /* The whole (n_rows, n_inputs) and (n_rows), borrowed; only rows that are there may be read. */
 const uint8_t *rowcache_images(const rowcache_t *self);
 const uint8_t *rowcache_labels(const rowcache_t *self);

@@ -8,7 +8,8 @@
 
 #include "base/array.h"
 
-#define HELLO_MS         250 /* between two HELLOs that nobody answers */
+#define HELLO_MS         250  /* between two HELLOs that nobody answers */
+#define WAIT_MS          1000 /* worth a word */
 #define TASKS_PER_THREAD 8
 
 typedef enum {
@@ -476,9 +477,14 @@ int64_t session_silence_ms(const session_t *self, int64_t now_ms)
     return now_ms - self->heard_ms;
 }
 
-const char *session_waits_for(const session_t *self)
+const char *session_waits_for(const session_t *self, int64_t now_ms)
 {
-    return self->state == STATE_PAUSED    ? "workers"
-           : self->state == STATE_JOINING ? "welcome"
-                                          : "server";
+    bool silent = session_silence_ms(self, now_ms) > WAIT_MS;
+    if (self->state == STATE_PAUSED)
+        return "workers";
+    if (self->state == STATE_JOINING)
+        return silent ? "welcome" : NULL;
+    if (self->state == STATE_WORKING && silent)
+        return "server";
+    return self->state == STATE_WORKING && rowcache_stuck(self->rows) ? "rows" : NULL;
 }

@@ -90,8 +90,10 @@ const wire_refusal_t *session_refusal(const session_t *self);
 /* The kernel that the worker has agreed to: "dense/SkylakeX". */
 const char *session_kernel(const session_t *self);
 
-/* Milliseconds since the server was last heard; what the worker waits for, for its log. */
+/* Milliseconds since the server was last heard. */
 int64_t session_silence_ms(const session_t *self, int64_t now_ms);
-const char *session_waits_for(const session_t *self);
+
+/* What it has been waiting for longer than a second, for the log; NULL when for nothing. */
+const char *session_waits_for(const session_t *self, int64_t now_ms);
 
 #endif

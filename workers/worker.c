@@ -16,7 +16,7 @@
 
 #define KERNEL_PREFIX "dense/"
 #define SAY_MS        5000 /* between two log lines on the same wait */
-#define SILENCE_MS    1000 /* of the server, worth a log line */
+#define FIRST_SAY_MS  1000 /* and before the first */
 
 typedef struct {
     upstream_t above;
@@ -157,10 +157,10 @@ static void s_drain_results(worker_t *self)
 static void s_say_waits(worker_t *self)
 {
     int64_t now_ms = clock_ms();
-    if (session_silence_ms(self->session, now_ms) < SILENCE_MS || now_ms < self->say_ms)
+    const char *what = now_ms < self->say_ms ? NULL : session_waits_for(self->session, now_ms);
+    if (!what)
         return;
-    log_info("worker.waiting", "for=%s endpoint=%s", session_waits_for(self->session),
-             self->above.endpoint);
+    log_info("worker.waiting", "for=%s endpoint=%s", what, self->above.endpoint);
     self->say_ms = now_ms + SAY_MS;
 }
 
@@ -192,7 +192,7 @@ static actor_event_t s_run(void *worker, actor_t *actor)
 {
     worker_t *self = worker;
     int64_t started_ms = clock_ms();
-    self->say_ms = started_ms + SILENCE_MS;
+    self->say_ms = started_ms + FIRST_SAY_MS;
     for (;;) {
         while (self->end == 0 && s_act(self))
             ;

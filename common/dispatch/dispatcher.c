@@ -59,6 +59,7 @@ void dispatcher_destroy(dispatcher_t **self_p)
     pool_destroy(&self->frames_pool);
     free(self->workers);
     free(self->asked);
+    free(self->reported);
     free(self);
 }
 
@@ -73,8 +74,7 @@ static wire_t *s_message(dispatcher_t *self, wire_type_t type)
     return &self->out;
 }
 
-static void s_send_control(dispatcher_t *self, const wire_peer_t *peer, wire_type_t type,
-                           frame_t *frame)
+void dispatcher_send(dispatcher_t *self, const wire_peer_t *peer, wire_type_t type, frame_t *frame)
 {
     if (!self->ports.control(self->ports.context, peer, s_message(self, type), frame))
         log_debug("control.dropped", "type=%s", wire_type_name(type));
@@ -85,7 +85,7 @@ void dispatcher_send_refusal(dispatcher_t *self, const wire_peer_t *peer,
 {
     log_warn_limited("worker.refused", name, "name=%s %s", name, refusal->text);
     self->out.refusal = *refusal;
-    s_send_control(self, peer, WIRE_REFUSED, NULL);
+    dispatcher_send(self, peer, WIRE_REFUSED, NULL);
 }
 
 /* Asks one worker for blocks; with the weights when it does not have them yet. */
@@ -95,12 +95,12 @@ static void s_ask(dispatcher_t *self, const member_t *member, const wire_range_t
     self->out.ranges = (wire_range_t *)ranges; /* encoding borrows them */
     self->out.n_ranges = n;
     if (member->newest_step == self->step) {
-        s_send_control(self, &member->peer, WIRE_ASSIGN, NULL);
+        dispatcher_send(self, &member->peer, WIRE_ASSIGN, NULL);
         return;
     }
     frame_t weights = {.present = false};
     frame_share(&weights, &self->current);
-    s_send_control(self, &member->peer, WIRE_STEP, &weights);
+    dispatcher_send(self, &member->peer, WIRE_STEP, &weights);
 }
 
 /* Steps */
@@ -124,6 +124,13 @@ static const round_worker_t *s_active(dispatcher_t *self, uint32_t *n)
     return self->workers;
 }
 
+static member_t *s_count_asked(dispatcher_t *self, const wire_range_t *range)
+{
+    member_t *member = membership_by_id(self->members, range->worker);
+    member->n_assigned += range->end - range->first;
+    return member;
+}
+
 /* Workers too slow for a single block of this step. */
 static void s_rest_unplanned(dispatcher_t *self, const wire_range_t *plan, uint32_t n)
 {
@@ -132,7 +139,7 @@ static void s_rest_unplanned(dispatcher_t *self, const wire_range_t *plan, uint3
     for (uint32_t i = 0; i < n_members; i++)
         members[i].planned = false;
     for (uint32_t i = 0; i < n; i++)
-        membership_by_id(self->members, plan[i].worker)->planned = true;
+        s_count_asked(self, &plan[i])->planned = true;
     for (uint32_t i = 0; i < n_members; i++)
         if (members[i].state == MEMBER_ACTIVE && !members[i].planned)
             membership_rested(&members[i]);
@@ -159,6 +166,8 @@ void dispatcher_begin(dispatcher_t *self, uint32_t step, frame_t *weights, const
     frame_share(&shared, &self->current);
     self->ports.weights(self->ports.context, s_message(self, WIRE_STEP), &shared);
     self->published_ms = s_now_ms(self);
+    self->progress_ms = self->published_ms;
+    self->say_ms = 0;
     self->figures.broadcast_ms = self->published_ms - begun_ms;
     aggregate_count_rows(self->aggregate); /* the workers compute meanwhile */
     self->running = true;
@@ -183,6 +192,8 @@ static void s_ask_planned(dispatcher_t *self, const wire_range_t *plan, uint32_t
         if (plan[i].worker == plan[at].worker)
             self->asked[n_asked++] = plan[i];
     const member_t *member = membership_by_id(self->members, plan[at].worker);
+    for (uint32_t i = 0; i < n_asked; i++)
+        (void)s_count_asked(self, &self->asked[i]);
     log_debug("blocks.asked", "step=%u worker=%s blocks=%u-%u ranges=%u", self->step, member->name,
               plan[at].first, plan[at].end, n_asked);
     s_ask(self, member, self->asked, n_asked);
@@ -206,7 +217,7 @@ static void s_plan(dispatcher_t *self)
         if (member && closed.late) {
             log_warn("worker.late", "step=%u name=%s blocks=%u after_ms=%.0f", self->step,
                      member->name, closed.n_blocks, closed.elapsed_ms);
-            membership_late(member);
+            membership_late(member, closed.n_blocks);
         } else if (member)
             membership_measure(member, closed.n_blocks, closed.elapsed_ms);
     }
@@ -266,7 +277,7 @@ static void s_on_hello(dispatcher_t *self, const wire_peer_t *peer, const wire_t
     memcpy(welcome->data, self->planes.data, sizeof(welcome->data));
     memcpy(welcome->weights, self->planes.weights, sizeof(welcome->weights));
     memcpy(welcome->gradients, self->planes.gradients, sizeof(welcome->gradients));
-    s_send_control(self, peer, WIRE_WELCOME, NULL);
+    dispatcher_send(self, peer, WIRE_WELCOME, NULL);
 }
 
 /* Weights that a member should have by now are said again, with what it owes. */
@@ -312,7 +323,7 @@ static void s_on_heartbeat(dispatcher_t *self, member_t *member, const wire_t *i
     if (newest <= self->step && newest > member->newest_step)
         member->newest_step = newest;
     self->out.heartbeat.newest_step = self->step;
-    s_send_control(self, &member->peer, WIRE_HEARTBEAT, NULL);
+    dispatcher_send(self, &member->peer, WIRE_HEARTBEAT, NULL);
     s_repeat_missed(self, member);
 }
 
@@ -341,7 +352,7 @@ void dispatcher_control(dispatcher_t *self, const wire_peer_t *peer, wire_status
     /* Unknown here, or a member that has missed that this is another job than its own. */
     if (!member || in->run != self->job.run || in->incarnation != self->job.incarnation) {
         if (in->type != WIRE_BYE)
-            s_send_control(self, peer, WIRE_REJOIN, NULL);
+            dispatcher_send(self, peer, WIRE_REJOIN, NULL);
         return;
     }
     switch (in->type) {
@@ -427,6 +438,7 @@ void dispatcher_tick(dispatcher_t *self)
 {
     s_expire(self);
     s_plan(self);
+    dispatcher_say_waits(self);
 }
 
 long dispatcher_timeout_ms(const dispatcher_t *self)
@@ -442,7 +454,7 @@ void dispatcher_release(dispatcher_t *self, wire_type_t type)
     uint32_t n;
     member_t *members = membership_list(self->members, &n);
     for (uint32_t i = 0; i < n; i++)
-        s_send_control(self, &members[i].peer, type, NULL);
+        dispatcher_send(self, &members[i].peer, type, NULL);
 }
 
 uint32_t dispatcher_active(const dispatcher_t *self)

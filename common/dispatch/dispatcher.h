@@ -107,6 +107,13 @@ long dispatcher_timeout_ms(const dispatcher_t *self);
 /* Sends END (the job is over) or REJOIN (this dispatcher is) to all members. */
 void dispatcher_release(dispatcher_t *self, wire_type_t type);
 
+/* What the step has been waiting for longer than a second, for people; false when for nothing. */
+bool dispatcher_waits_for(dispatcher_t *self, char text[WIRE_TEXT_SIZE]);
+
+/* Answers a STATUS: *report says what the owner knows; where it says nothing of a wait (empty) or
+ * of rows a second (NaN), the dispatcher does. */
+void dispatcher_report(dispatcher_t *self, const wire_peer_t *peer, const wire_report_t *report);
+
 uint32_t dispatcher_active(const dispatcher_t *self);
 const char *dispatcher_kernel(const dispatcher_t *self); /* empty before the first worker */
 dispatch_figures_t dispatcher_figures(const dispatcher_t *self);

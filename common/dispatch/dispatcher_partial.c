@@ -92,6 +92,7 @@ void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *
     switch (aggregate_offer(self->aggregate, sent->node, &partial, frame_size(kept), &err)) {
     case AGGREGATE_ACCEPTED:
         self->changed = true;
+        self->progress_ms = begun_ms;
         break;
     case AGGREGATE_DUPLICATE:
         self->figures.n_duplicates++;

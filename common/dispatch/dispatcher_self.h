@@ -23,10 +23,14 @@ struct dispatcher {
     uint32_t workers_room;
     wire_range_t *asked; /* owned; ranges of one message */
     uint32_t asked_room;
+    wire_member_t *reported; /* owned; the members of a REPORT */
+    uint32_t reported_room;
     bool running; /* a step is under way */
     bool changed; /* something happened that round_tick may react to */
     uint32_t step;
     double published_ms; /* when its weights were handed out */
+    double progress_ms;  /* when it last came forward */
+    double say_ms;       /* when to speak of a wait again */
     double probe_ms;     /* when to look at the silent again */
     dispatch_figures_t figures;
 };
@@ -35,6 +39,12 @@ static inline double s_now_ms(const dispatcher_t *self)
 {
     return self->ports.now_ms(self->ports.context);
 }
+
+/* Sends what self->out holds of that type. The frame may be NULL. */
+void dispatcher_send(dispatcher_t *self, const wire_peer_t *peer, wire_type_t type, frame_t *frame);
+
+/* Logs what a step waits for, now and then. */
+void dispatcher_say_waits(dispatcher_t *self);
 
 /* Says REFUSED to the peer, and why in the log. */
 void dispatcher_send_refusal(dispatcher_t *self, const wire_peer_t *peer,

@@ -12,12 +12,6 @@
 #define MIN_TRUST        1e-4
 #define SPEED_WEIGHT     0.3 /* of the newest measurement */
 
-typedef struct {
-    uint32_t id;
-    char name[WIRE_NAME_SIZE];
-    char host[WIRE_NAME_SIZE];
-} quarantined_t;
-
 struct membership {
     membership_job_t job;
     bool kernel_stands; /* the job named it, or a worker of it was active: there are bits of it */
@@ -26,9 +20,11 @@ struct membership {
     uint32_t n_members;
     uint32_t room;
     uint32_t last_id;
-    quarantined_t *quarantined; /* owned */
+    wire_quarantined_t *quarantined; /* owned */
+    uint32_t *quarantined_ids;       /* owned; of the same */
     uint32_t n_quarantined;
     uint32_t quarantined_room;
+    uint32_t quarantined_ids_room;
 };
 
 membership_t *membership_new(const membership_job_t *job, int64_t liveness_ms)
@@ -50,6 +46,7 @@ void membership_destroy(membership_t **self_p)
         return;
     free(self->members);
     free(self->quarantined);
+    free(self->quarantined_ids);
     free(self);
 }
 
@@ -84,7 +81,7 @@ bool membership_knew(const membership_t *self, uint32_t id)
 bool membership_quarantined(const membership_t *self, uint32_t id)
 {
     for (uint32_t i = 0; i < self->n_quarantined; i++)
-        if (self->quarantined[i].id == id)
+        if (self->quarantined_ids[i] == id)
             return true;
     return false;
 }
@@ -166,6 +163,7 @@ member_t *membership_hello(membership_t *self, const wire_peer_t *peer, const wi
     memcpy(member->host, hello->host, sizeof(member->host));
     memcpy(member->kernel, hello->kernel, sizeof(member->kernel));
     member->threads = hello->threads;
+    member->relay = hello->relay;
     member->last_seen_ms = now_ms;
     return member;
 }
@@ -202,8 +200,9 @@ void membership_measure(member_t *member, uint32_t n_blocks, double elapsed_ms)
     member->n_measured++;
 }
 
-void membership_late(member_t *member)
+void membership_late(member_t *member, uint32_t n_blocks)
 {
+    member->n_late += n_blocks;
     double trust = (1 - member->doubt) / 4;
     member->doubt = trust < MIN_TRUST ? 1 - MIN_TRUST : 1 - trust;
 }
@@ -234,12 +233,20 @@ bool membership_bad_partial(membership_t *self, member_t *member)
         return false;
     self->quarantined = array_room(self->quarantined, self->n_quarantined + 1,
                                    &self->quarantined_room, sizeof(*self->quarantined));
-    quarantined_t *entry = &self->quarantined[self->n_quarantined++];
-    entry->id = member->id;
+    self->quarantined_ids = array_room(self->quarantined_ids, self->n_quarantined + 1,
+                                       &self->quarantined_ids_room, sizeof(uint32_t));
+    self->quarantined_ids[self->n_quarantined] = member->id;
+    wire_quarantined_t *entry = &self->quarantined[self->n_quarantined++];
     memcpy(entry->name, member->name, sizeof(entry->name));
     memcpy(entry->host, member->host, sizeof(entry->host));
     membership_remove(self, member->id);
     return true;
+}
+
+wire_quarantined_t *membership_quarantine(membership_t *self, uint32_t *n)
+{
+    *n = self->n_quarantined;
+    return self->quarantined;
 }
 
 void membership_remove(membership_t *self, uint32_t id)

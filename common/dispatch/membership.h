@@ -28,9 +28,12 @@ typedef struct {
     double repeated_ms;   /* when weights were last sent to it alone */
     double blocks_per_ms; /* measured; 0 while unknown */
     uint32_t n_measured;
-    bool planned;       /* it was asked for blocks when the step began */
-    double doubt;       /* 0 to 1: the part of its share that it is not trusted with */
-    uint32_t n_refused; /* bad partials */
+    bool planned;        /* it was asked for blocks when the step began */
+    double doubt;        /* 0 to 1: the part of its share that it is not trusted with */
+    uint32_t n_refused;  /* bad partials */
+    bool relay;          /* it stands for workers of its own */
+    uint64_t n_assigned; /* blocks that it was asked for */
+    uint64_t n_late;     /* of these, those that it was late with */
 } member_t;
 
 /* What a worker must match to be let in. */
@@ -75,10 +78,10 @@ const char *membership_kernel(const membership_t *self);
 /* It computed n_blocks in elapsed_ms. The first time, with data on the way, does not count. */
 void membership_measure(member_t *member, uint32_t n_blocks, double elapsed_ms);
 
-/* It is late with what it was asked for: it gets less of the next step, and less and less as long
+/* It is late with n_blocks: it gets less of the next step, and less and less as long
  * as it stays late, down to nothing. One that answers in time gets its share back in a few steps.
  */
-void membership_late(member_t *member);
+void membership_late(member_t *member, uint32_t n_blocks);
 
 /* It was not planned with in a step: by and by it will be tried again. */
 void membership_rested(member_t *member);
@@ -88,6 +91,9 @@ double membership_speed(const membership_t *self, const member_t *member);
 
 /* A bad partial: true when that was one too many; it is then gone and will not be let in again. */
 bool membership_bad_partial(membership_t *self, member_t *member);
+
+/* Who will not be let in again; borrowed. */
+wire_quarantined_t *membership_quarantine(membership_t *self, uint32_t *n);
 
 void membership_remove(membership_t *self, uint32_t id);
 

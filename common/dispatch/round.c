@@ -171,6 +171,22 @@ const wire_range_t *round_owed(round_t *self, uint32_t worker, uint32_t *n)
     return round_plan(self, n);
 }
 
+uint32_t round_owed_blocks(const round_t *self, const reduce_t *tree, uint32_t worker)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < self->n_open; i++) {
+        const wire_range_t *range = &self->open[i].range;
+        uint32_t first, end;
+        if (range->worker != worker)
+            continue;
+        for (uint32_t from = range->first;
+             from < range->end && reduce_missing(tree, from, &first, &end) && first < range->end;
+             from = end)
+            n += (end < range->end ? end : range->end) - first;
+    }
+    return n;
+}
+
 /* Notes what an assignment says of its worker. */
 static void s_report(round_t *self, const assignment_t *assignment, double now_ms)
 {

@@ -51,6 +51,9 @@ void round_lost(round_t *self, uint32_t worker);
 /* What the worker owes, to be said again; borrowed until the next call of anything. */
 const wire_range_t *round_owed(round_t *self, uint32_t worker, uint32_t *n);
 
+/* How many blocks that the worker was asked for the tree misses. */
+uint32_t round_owed_blocks(const round_t *self, const reduce_t *tree, uint32_t worker);
+
 /* After every event and deadline: closes assignments that the tree has complete, and plans
  * orphaned and late blocks anew over idle workers; over all of them when nobody else will do it. */
 void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *workers,

@@ -232,7 +232,7 @@ static void s_start_relay(world_t *self, peer_t *peer)
         s_gradient_above,
         s_set_up_relay,
     };
-    peer->forwarder = forwarder_new(&hello, NULL, (uint32_t)world_random(self), &ports);
+    peer->forwarder = forwarder_new(&hello, "above", NULL, (uint32_t)world_random(self), &ports);
     s_reconnect_below(self, peer->place.index);
 }
 

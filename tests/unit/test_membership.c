@@ -254,19 +254,19 @@ static void test_doubt_grows_with_lateness_and_goes_with_answers(void **state)
 {
     (void)state;
     member_t member = {.n_measured = 2, .blocks_per_ms = 1.0};
-    membership_late(&member);
+    membership_late(&member, 2);
     assert_true(member.doubt == 0.75);
-    membership_late(&member);
-    membership_late(&member);
+    membership_late(&member, 2);
+    membership_late(&member, 2);
     assert_true(member.doubt > 0.98 && member.doubt < 1);
     for (int i = 0; i < 100; i++)
-        membership_late(&member);
+        membership_late(&member, 2);
     assert_true(member.doubt < 1); /* never down to nothing at all */
     assert_true(member.blocks_per_ms == 1.0);
     for (int i = 0; i < 1000; i++)
         membership_rested(&member);
     assert_true(member.doubt == 0);
-    membership_late(&member);
+    membership_late(&member, 2);
     membership_measure(&member, 10, 10);
     assert_true(member.doubt == 0.375);
 }
