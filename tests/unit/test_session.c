@@ -447,6 +447,85 @@ static void test_foreign_messages_are_ignored(void **state)
     s_end(&session, &data);
 }
 
+static void test_drains(void **state)
+{
+    (void)state;
+    dataset_t *data = s_data(0);
+    session_t *session = s_new(data, 1);
+    s_join(session, data, 0);
+    s_step(session, 1, 0, 3);
+    s_expect_compute(session, 1, 1, 0);
+    s_expect_compute(session, 1, 0, 2);
+    session_drain(session);
+    s_assign(session, 1, 3, 4); /* takes no more */
+    s_expect(session, 0, SESSION_NOTHING);
+    s_done(session, 1, 0, 2);
+    s_expect_push(session, 1, 0, 2);
+    s_expect(session, 0, SESSION_NOTHING); /* the other node is still being computed */
+    s_done(session, 1, 1, 0);
+    s_expect_push(session, 1, 1, 0);
+    s_expect_send(session, 0, WIRE_BYE);
+    s_expect(session, 0, SESSION_LEAVE);
+    s_end(&session, &data);
+
+    data = s_data(0); /* one that is asked for nothing, and one that was lost meanwhile */
+    for (int lost = 0; lost < 2; lost++) {
+        session = s_new(data, 1);
+        s_join(session, data, 0);
+        if (lost) {
+            wire_t rejoin = {.type = WIRE_REJOIN};
+            s_step(session, 1, 0, 3);
+            s_expect_compute(session, 1, 1, 0);
+            session_drain(session);
+            (void)session_message(session, &rejoin, 0, 0);
+            s_expect(session, 0, SESSION_CANCEL);
+        } else {
+            session_drain(session);
+            s_expect_send(session, 0, WIRE_BYE);
+        }
+        s_expect(session, 0, SESSION_LEAVE);
+        session_destroy(&session);
+    }
+    session = s_new(data, 1); /* one that has not joined yet */
+    session_drain(session);
+    s_expect_send(session, 0, WIRE_BYE);
+    s_expect(session, 0, SESSION_LEAVE);
+    s_end(&session, &data);
+}
+
+static void test_pauses(void **state)
+{
+    (void)state;
+    dataset_t *data = s_data(0);
+    session_t *session = s_new(data, 1);
+    session_pause(session);
+    s_expect(session, 0, SESSION_CANCEL);
+    s_expect(session, 1000000, SESSION_NOTHING); /* no HELLO, no BYE: it never joined */
+    assert_string_equal(session_waits_for(session, 0), "workers");
+    session_resume(session, "dense/Haswell", 5);
+    s_expect(session, 5, SESSION_CANCEL);
+    session_action_t action = s_expect(session, 5, SESSION_SEND);
+    assert_int_equal(action.message->type, WIRE_HELLO);
+    assert_string_equal(action.message->hello.kernel, "dense/Haswell");
+    wire_t welcome = s_welcome(data);
+    (void)session_message(session, &welcome, 0, 5);
+    s_expect(session, 5, SESSION_CANCEL);
+    s_expect(session, 5, SESSION_SET_UP);
+    session_ready(session, 5);
+    s_expect_send(session, 5, WIRE_READY);
+    s_step(session, 1, 0, 2);
+    s_expect_compute(session, 1, 1, 0);
+    session_pause(session);
+    s_expect(session, 5, SESSION_CANCEL);
+    s_expect_send(session, 5, WIRE_BYE);
+    s_done(session, 1, 1, 0); /* too late */
+    s_expect(session, 1000000, SESSION_NOTHING);
+    session_resume(session, "dense/SkylakeX", 7);
+    s_expect(session, 7, SESSION_CANCEL);
+    s_expect_send(session, 7, WIRE_HELLO);
+    s_end(&session, &data);
+}
+
 static void test_rejoins(void **state)
 {
     (void)state;
@@ -689,6 +768,8 @@ int main(void)
         cmocka_unit_test(test_siblings_asked_for_apart_are_pushed_apart),
         cmocka_unit_test(test_a_new_step_drops_the_old_one),
         cmocka_unit_test(test_foreign_messages_are_ignored),
+        cmocka_unit_test(test_drains),
+        cmocka_unit_test(test_pauses),
         cmocka_unit_test(test_rejoins),
         cmocka_unit_test(test_takes_another_kernel),
         cmocka_unit_test(test_refusals_are_final),
