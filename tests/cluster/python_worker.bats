@@ -62,7 +62,8 @@ beside() {
     expect_status 0
     wait_exit 10 see
     expect_status 0
-    [ "$(sent snake)" -ge 30 ]
+    # where it is late, others are given its share
+    [ "$(sent snake)" -gt 0 ]
     [ "$(metric out workers | sort -u)" = 2 ]
     close_to_c
     # neither did the work of both
