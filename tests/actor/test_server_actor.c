@@ -59,7 +59,7 @@ static world_t *s_start(const char *bind, uint32_t n_steps, uint32_t min_workers
         .min_workers = min_workers,
         .bind = bind && strcmp(bind, "ipc") != 0 ? bind : unique,
         .data = world->data,
-        .incarnation = 4, /* so that there was one before */
+        .incarnation = 4, /* so that tests can name others */
     };
     world->n_params = model_params(&job.model);
     world->server = server_new(&job, &err);
@@ -773,6 +773,42 @@ static void test_jobs_that_cannot_be(void **state)
     dataset_destroy(&data);
 }
 
+/* A server may be killed again before its first checkpoint: the one after that goes on from the
+ * same one, and must not be taken for it. */
+static void test_each_start_is_told_from_the_others(void **state)
+{
+    (void)state;
+    err_t err;
+    dataset_t *data = tiny_data(ROWS);
+    uint32_t seen[3];
+    for (int i = 0; i < 3; i++) {
+        server_job_t job = {
+            .model = tiny_model(),
+            .sampler = tiny_sampler(ROWS),
+            .n_steps = 9,
+            .optimizer = {.driver = tiny_driver()},
+            .strict = true,
+            .min_workers = 1,
+            .bind = "tcp://127.0.0.1:*",
+            .data = data,
+            .run = 77,
+        };
+        server_t *server = server_new(&job, &err);
+        assert_non_null(server);
+        server_start(server);
+        peer_t peer = {.run = 0};
+        s_connect(&peer, server_endpoint(server));
+        s_hello(&peer, "one");
+        peer_expect(&peer, WIRE_WELCOME);
+        assert_int_equal(peer.in.run, 77);
+        seen[i] = peer.in.incarnation;
+        peer_close(&peer);
+        server_destroy(&server);
+    }
+    assert_true(seen[0] != seen[1] && seen[0] != seen[2] && seen[1] != seen[2]);
+    dataset_destroy(&data);
+}
+
 int main(void)
 {
     err_t err;
@@ -794,6 +830,7 @@ int main(void)
         cmocka_unit_test(test_garbage_stops_nothing),
         cmocka_unit_test(test_stopped_and_destroyed_at_any_time),
         cmocka_unit_test(test_jobs_that_cannot_be),
+        cmocka_unit_test(test_each_start_is_told_from_the_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
