@@ -16,10 +16,13 @@ static void s_release_frame(void *hint)
 static void s_refuse_partial(dispatcher_t *self, member_t *member, const char *why)
 {
     self->figures.n_refused++;
-    const char *who = member ? member->name : "one that has left";
-    log_warn_limited("partial.refused", who, "step=%u worker=%s: %s", self->step, who, why);
-    if (!member)
+    if (!member) {
+        log_warn_limited("partial.refused", "?", "step=%u worker=one that has left: %s", self->step,
+                         why);
         return;
+    }
+    /* not limited: after the third it is not let in any more */
+    log_warn("partial.refused", "step=%u worker=%s: %s", self->step, member->name, why);
     uint32_t id = member->id;
     wire_peer_t peer = member->peer;
     char name[WIRE_NAME_SIZE];
