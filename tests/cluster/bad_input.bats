@@ -157,7 +157,7 @@ TABLE
         "$DROVER" train --data "$data" --output out --set training.stepps=4
     refused 2 'drover train: --set training.steps=no: .*' \
         "$DROVER" train --data "$data" --output out --set training.steps=no
-    refused 2 'drover train: --workers: .*' "$DROVER" train --data "$data" --output out --workers 0
+    refused 2 'drover train: --workers: .*' "$DROVER" train --data "$data" --output out --workers -1
     refused 2 'drover worker: .*' "$DROVER" worker
     refused 2 'drover server: unknown option .*--bind.*' "$DROVER" server --bin x
 }
