@@ -6,6 +6,7 @@
 #include "cli/join.h"
 #include "cli/signals.h"
 #include "proto/link.h"
+#include "proto/link_chaos.h"
 #include "workers/relay.h"
 
 int cmd_relay(int argc, char **argv)
@@ -49,6 +50,7 @@ int cmd_relay(int argc, char **argv)
         status = relay ? join_run(relay, signals, &err) : STATUS_FAILURE;
     }
     actor_destroy(&relay);
+    link_chaos_end();
     dataset_destroy(&data);
     close(signals);
     args_clear(&args);

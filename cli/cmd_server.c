@@ -10,6 +10,7 @@
 #include "cli/signals.h"
 #include "parameter_server/server.h"
 #include "proto/link.h"
+#include "proto/link_chaos.h"
 
 #define DEFAULT_BIND "tcp://127.0.0.1:5570"
 
@@ -45,6 +46,7 @@ int cmd_server(int argc, char **argv)
 {
     const char *private_folder = NULL;
     const char *resume = NULL;
+    const char *chaos = NULL;
     const args_option_t options[] = {
         {.name = "data", .metavar = "DIR", .key = "data.path"},
         {.name = "output", .metavar = "DIR", .key = "output.path"},
@@ -59,6 +61,7 @@ int cmd_server(int argc, char **argv)
          .metavar = "DIR",
          .help = "Where server.bind is auto, bind to ipc sockets in DIR; for drover train.",
          .text = &private_folder},
+        command_chaos_option(&chaos),
     };
     const args_command_t command = {
         .name = "server",
@@ -85,6 +88,8 @@ int cmd_server(int argc, char **argv)
     if (command_settings(&args, resume, &settings, &err) != 0)
         goto out;
     log_set_level(settings.log.level);
+    if (command_chaos(chaos, "server", &err) != 0)
+        goto out;
     link_init();
     char bind[256];
     char planes[4][LINK_ENDPOINT_SIZE];
@@ -106,6 +111,7 @@ int cmd_server(int argc, char **argv)
     status = s_serve(run, server, signals, &err);
 out:
     server_destroy(&server);
+    link_chaos_end();
     run_destroy(&run);
     settings_clear(&settings);
     close(signals);

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/run.h"
 #include "cli/supervisor.h"
+#include "proto/chaos.h"
 #include "proto/link.h"
 
 #define MAX_WORKERS 1024
@@ -32,10 +33,17 @@ static int s_check_bind(const settings_t *settings, int n_workers, err_t *err)
     return 0;
 }
 
+static int s_plan(const char *chaos, chaos_t *plan, err_t *err)
+{
+    return chaos && chaos_parse(chaos, plan, err) != 0 ? err_prefix(err, "--chaos") : 0;
+}
+
 int cmd_train(int argc, char **argv)
 {
     int n_workers = 1;
     const char *resume = NULL;
+    const char *chaos = NULL;
+    chaos_t plan = {.seed = 0};
     const args_option_t options[] = {
         {.name = "workers",
          .metavar = "N",
@@ -52,6 +60,13 @@ int cmd_train(int argc, char **argv)
          .help = "Go on with the run in DIR, from its newest checkpoint, bit for bit; its "
                  "config.yaml is the default CONFIG.",
          .text = &resume},
+        {.name = "chaos",
+         .metavar = "PLAN",
+         .help = "Rehearse faults: a list, without spaces, of seed=7, kill=0.01 and stall=0.01:2s "
+                 "(how often each process is killed -9 or stopped, per second), drop=0.02, "
+                 "delay=0.05:200ms, duplicate=0.02 and corrupt=0.01 (the chance of each message to "
+                 "be lost, held back, doubled or damaged). See docs/operations.md.",
+         .text = &chaos},
     };
     const args_command_t command = {
         .name = "train",
@@ -73,7 +88,7 @@ int cmd_train(int argc, char **argv)
     settings_init(&settings);
     status = STATUS_USAGE;
     if (command_settings(&args, resume, &settings, &err) == 0 &&
-        s_check_bind(&settings, n_workers, &err) == 0) {
+        s_check_bind(&settings, n_workers, &err) == 0 && s_plan(chaos, &plan, &err) == 0) {
         log_set_level(settings.log.level);
         output = run_folder(&settings);
         supervisor_config_t config = {
@@ -82,6 +97,7 @@ int cmd_train(int argc, char **argv)
             .output = output,
             .resume = resume != NULL,
             .n_workers = n_workers,
+            .chaos = chaos ? &plan : NULL,
         };
         status = supervisor_run(&config, &err);
     }

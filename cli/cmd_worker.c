@@ -6,6 +6,7 @@
 #include "cli/join.h"
 #include "cli/signals.h"
 #include "proto/link.h"
+#include "proto/link_chaos.h"
 #include "workers/worker.h"
 
 int cmd_worker(int argc, char **argv)
@@ -62,6 +63,7 @@ int cmd_worker(int argc, char **argv)
         status = worker ? join_run(worker, signals, &err) : STATUS_FAILURE;
     }
     actor_destroy(&worker);
+    link_chaos_end();
     dataset_destroy(&data);
     close(signals);
     args_clear(&args);

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
+#include "proto/link_chaos.h"
 
 bool command_begin(const args_command_t *command, int argc, char **argv, args_t *args, int *status)
 {
@@ -47,6 +49,37 @@ int command_settings(const args_t *args, const char *resume, settings_t *setting
         r = err_set(err, "no data: give --data DIR, or data.train_images and its like");
     free(left);
     return r;
+}
+
+args_option_t command_chaos_option(const char **text)
+{
+    return (args_option_t){
+        .name = "chaos",
+        .metavar = "PLAN",
+        .help = "Rehearse faults: a list, without spaces, of seed=7, drop=0.02, delay=0.05:200ms, "
+                "duplicate=0.02 and corrupt=0.01 (the chance of each message that comes in to be "
+                "lost, held back, doubled or damaged). See docs/operations.md.",
+        .text = text,
+    };
+}
+
+int command_chaos(const char *text, const char *process, err_t *err)
+{
+    chaos_t plan;
+    char normal[CHAOS_TEXT_SIZE];
+    if (!text)
+        return 0;
+    if (chaos_parse(text, &plan, err) != 0)
+        return err_prefix(err, "--chaos");
+    if (chaos_of_processes(&plan))
+        return err_set(err,
+                       "--chaos: %s is done by drover train, which starts its processes again; "
+                       "expected drop, delay, duplicate or corrupt",
+                       plan.kill > 0 ? "kill" : "stall");
+    chaos_format(&plan, normal);
+    log_info("chaos.plan", "process=%s plan=%s", process, normal);
+    link_chaos_begin(&plan, process);
+    return 0;
 }
 
 int command_fail(const args_command_t *command, const err_t *err, int status)

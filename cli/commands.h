@@ -37,6 +37,14 @@ bool command_begin(const args_command_t *command, int argc, char **argv, args_t 
  * output.path is that folder. Returns 0 or -1. */
 int command_settings(const args_t *args, const char *resume, settings_t *settings, err_t *err);
 
+/* --chaos of a command that takes part in a training: *text becomes its value. */
+args_option_t command_chaos_option(const char **text);
+
+/* Has this process, of that name, inject the faults of messages that --chaos plans (text; NULL: not
+ * given). Before the first socket; link_chaos_end behind the last. Returns 0, or -1 with *err when
+ * it is no plan or one with faults of processes, which are drover train's. */
+int command_chaos(const char *text, const char *process, err_t *err);
+
 /* Prints "drover NAME: text" on stderr and returns `status`. */
 int command_fail(const args_command_t *command, const err_t *err, int status);
 

@@ -41,6 +41,8 @@ int join_begin(const join_options_t *options, char name[WIRE_NAME_SIZE], dataset
         (void)snprintf(name, WIRE_NAME_SIZE, "%s", options->name);
     else
         (void)snprintf(name, WIRE_NAME_SIZE, "%s-%d", host, (int)getpid());
+    if (command_chaos(options->chaos, name, err) != 0)
+        return STATUS_USAGE;
     if (options->folder && !(*data = s_load(options->folder, options->rows, err)))
         return STATUS_FAILURE;
     return STATUS_OK;

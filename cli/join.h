@@ -6,6 +6,7 @@
 
 #include "base/args.h"
 #include "base/err.h"
+#include "cli/commands.h"
 #include "data/dataset.h"
 #include "proto/wire.h"
 #include "workers/actor.h"
@@ -15,6 +16,7 @@ typedef struct {
     const char *name;   /* NULL: HOST-PID */
     const char *folder; /* of the data; NULL: fetched from the server */
     const char *level;
+    const char *chaos; /* faults to rehearse; NULL: none */
     int rows;
 } join_options_t;
 
@@ -35,13 +37,15 @@ typedef struct {
          .integer = &(o)->rows,                                                                    \
          .min = 1,                                                                                 \
          .max = INT_MAX},                                                                          \
-    {                                                                                              \
-        .name = "log-level", .metavar = "LEVEL",                                                   \
-        .help = "debug, info, warn or error (default info).", .text = &(o)->level                  \
-    }
+        {.name = "log-level",                                                                      \
+         .metavar = "LEVEL",                                                                       \
+         .help = "debug, info, warn or error (default info).",                                     \
+         .text = &(o)->level},                                                                     \
+        command_chaos_option(&(o)->chaos)
 
-/* Sets the log level, fills the name and loads the data (NULL when there is none to load; else the
- * caller's). Returns a status of commands.h: STATUS_OK, or another with *err. */
+/* Sets the log level and the faults to rehearse, fills the name and loads the data (NULL when there
+ * is none to load; else the caller's). Returns a status of commands.h: STATUS_OK, or another with
+ * *err. */
 int join_begin(const join_options_t *options, char name[WIRE_NAME_SIZE], dataset_t **data,
                err_t *err);
 

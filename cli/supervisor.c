@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/rehearsal.h"
 #include "cli/signals.h"
 
 #define RELEASE_MS     500  /* for workers to end once the server has; they have nothing to lose */
@@ -29,6 +30,7 @@
 #define MAX_SOCKET_DIR 64
 
 typedef struct {
+    char name[32];
     pid_t pid;     /* 0 while it does not run */
     int status;    /* as waitpid gave it */
     bool over;     /* it has ended and is not started again */
@@ -46,6 +48,7 @@ typedef struct {
     int n_children;
     bool released; /* a worker has ended with success: the server let it go, or the user */
     struct stat config_before; /* of the output folder's config.yaml; zero when there was none */
+    rehearsal_t *rehearsal;    /* owned; NULL without a plan of faults */
     int signals;
     int stopped_by;
 } supervisor_t;
@@ -71,9 +74,10 @@ static pid_t s_spawn(const supervisor_t *self, const char *const *words)
 
 static pid_t s_spawn_server(const supervisor_t *self, bool resume)
 {
+    char faults[CHAOS_TEXT_SIZE];
     const args_t *args = self->config->args;
     size_t n_texts = (size_t)args->n_overrides + 1;
-    const char **words = calloc(8 + 2 * n_texts, sizeof(char *));
+    const char **words = calloc(10 + 2 * n_texts, sizeof(char *));
     char **texts = calloc(n_texts, sizeof(char *));
     if (!words || !texts)
         abort();
@@ -87,6 +91,11 @@ static pid_t s_spawn_server(const supervisor_t *self, bool resume)
     if (resume) {
         words[n++] = "--resume";
         words[n++] = self->config->output;
+    }
+    rehearsal_messages(self->rehearsal, SERVER, faults);
+    if (faults[0]) {
+        words[n++] = "--chaos";
+        words[n++] = faults;
     }
     for (int i = 0; i < args->n_overrides; i++) {
         const conf_override_t *override = &args->overrides[i];
@@ -120,13 +129,21 @@ static pid_t s_spawn_worker(const supervisor_t *self, int number)
         [LOG_LEVEL_WARN] = "warn",
         [LOG_LEVEL_ERROR] = "error",
     };
-    char name[32], threads[16];
-    (void)snprintf(name, sizeof(name), "local-%d", number);
+    char threads[16], faults[CHAOS_TEXT_SIZE];
+    rehearsal_messages(self->rehearsal, number, faults);
     (void)snprintf(threads, sizeof(threads), "%d", self->config->settings->worker.threads);
     const char *const words[] = {
-        "drover", "worker",      self->endpoint,
-        "--name", name,          "--threads",
-        threads,  "--log-level", levels[self->config->settings->log.level],
+        "drover",
+        "worker",
+        self->endpoint,
+        "--name",
+        self->children[number].name,
+        "--threads",
+        threads,
+        "--log-level",
+        levels[self->config->settings->log.level],
+        faults[0] ? "--chaos" : NULL, /* the last */
+        faults,
         NULL,
     };
     return s_spawn(self, words);
@@ -172,9 +189,10 @@ static int s_start_due(supervisor_t *self, err_t *err)
             return err_set_errno(err, "cannot start a process");
         }
         child->started_ms = now_ms;
+        rehearsal_started(self->rehearsal, i, child->name, child->pid);
         if (again)
-            log_warn(i == SERVER ? "server.restarted" : "worker.restarted", "name=local-%d pid=%d",
-                     i, (int)child->pid);
+            log_warn(i == SERVER ? "server.restarted" : "worker.restarted", "name=%s pid=%d",
+                     child->name, (int)child->pid);
     }
     return 0;
 }
@@ -185,6 +203,7 @@ static void s_on_end(supervisor_t *self, int number, int status)
     child_t *child = &self->children[number];
     int64_t now_ms = clock_ms();
     const child_t *server = &self->children[SERVER];
+    bool planned = rehearsal_ended(self->rehearsal, number, WIFSIGNALED(status));
     child->pid = 0;
     child->status = status;
     child->over = true;
@@ -194,14 +213,19 @@ static void s_on_end(supervisor_t *self, int number, int status)
         return;
     if (!WIFSIGNALED(status)) {
         if (number != SERVER && WEXITSTATUS(status) != STATUS_OK)
-            log_warn("worker.failed", "name=local-%d status=%d", number, WEXITSTATUS(status));
+            log_warn("worker.failed", "name=%s status=%d", child->name, WEXITSTATUS(status));
+        return;
+    }
+    if (planned) { /* it says nothing of the program: at once, and however often */
+        child->over = false;
+        child->due_ms = now_ms;
         return;
     }
     child->n_crashes = now_ms - child->started_ms >= HEALTHY_MS ? 1 : child->n_crashes + 1;
     child->over = child->n_crashes > MOST_IN_A_ROW;
     int64_t pause_ms = (int64_t)PAUSE_MS << (child->n_crashes - 1);
     child->due_ms = now_ms + (pause_ms < LONGEST_MS ? pause_ms : LONGEST_MS);
-    log_warn(number == SERVER ? "server.died" : "worker.died", "name=local-%d signal=%d %s", number,
+    log_warn(number == SERVER ? "server.died" : "worker.died", "name=%s signal=%d %s", child->name,
              WTERMSIG(status), child->over ? "again and again: given up" : "");
 }
 
@@ -234,6 +258,7 @@ static void s_stop(supervisor_t *self, int signal)
     for (int i = 0; i < self->n_children; i++)
         self->children[i].over |= self->children[i].pid == 0; /* what waits to be started again */
     s_kill(self, SERVER, SIGTERM);
+    rehearsal_end(self->rehearsal);
 }
 
 /* Waits for a signal, at most until_ms (-1: without end), and does what it asks for. */
@@ -254,10 +279,10 @@ static void s_wait(supervisor_t *self, int64_t until_ms)
     s_reap(self);
 }
 
-/* The next restart; -1 when none is due. */
+/* The next restart or planned fault; -1 when none is due. */
 static int64_t s_next_due_ms(const supervisor_t *self)
 {
-    int64_t next = -1;
+    int64_t next = rehearsal_due_ms(self->rehearsal);
     for (int i = 0; i < self->n_children; i++) {
         const child_t *child = &self->children[i];
         if (child->pid == 0 && !child->over && (next < 0 || child->due_ms < next))
@@ -282,6 +307,7 @@ static int s_supervise(supervisor_t *self, err_t *err)
         if (s_start_due(self, err) != 0)
             return STATUS_FAILURE;
         s_wait(self, s_next_due_ms(self));
+        rehearsal_tick(self->rehearsal);
         if (self->config->n_workers == 0 || s_workers_left(self, false) > 0 || self->released ||
             server->over || self->stopped_by)
             continue;
@@ -289,6 +315,7 @@ static int s_supervise(supervisor_t *self, err_t *err)
                 self->n_children - 1);
         s_stop(self, SIGTERM);
     }
+    rehearsal_end(self->rehearsal);
     bool ended_well = WIFEXITED(server->status) && WEXITSTATUS(server->status) != STATUS_FAILURE;
     int64_t until_ms = clock_ms() + RELEASE_MS;
     while (ended_well && s_workers_left(self, true) > 0 && clock_ms() < until_ms)
@@ -354,11 +381,15 @@ int supervisor_run(const supervisor_config_t *config, err_t *err)
     supervisor_t self = {
         .config = config,
         .n_children = config->n_workers + 1,
+        .rehearsal = rehearsal_new(config->chaos, config->n_workers + 1),
         .signals = signals_open(true),
     };
     self.children = calloc((size_t)self.n_children, sizeof(child_t));
     if (!self.children)
         abort();
+    (void)snprintf(self.children[SERVER].name, sizeof(self.children[SERVER].name), "server");
+    for (int i = SERVER + 1; i < self.n_children; i++)
+        (void)snprintf(self.children[i].name, sizeof(self.children[i].name), "local-%d", i);
     int status = STATUS_FAILURE;
     if (s_open(&self, err) == 0)
         status = s_supervise(&self, err);
@@ -366,6 +397,7 @@ int supervisor_run(const supervisor_config_t *config, err_t *err)
     while (waitpid(-1, NULL, 0) > 0)
         ;
     s_remove_folder(&self);
+    rehearsal_destroy(&self.rehearsal);
     free(self.children);
     close(self.signals);
     return status;

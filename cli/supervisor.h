@@ -5,6 +5,9 @@
  * signal ended is started again, with growing pauses and not without end; the server then goes on
  * from its newest checkpoint, and its workers find it again by themselves. One that ended by itself
  * has said why and is not started again.
+ *
+ * With a plan of faults (rehearsal.h) children are killed and stopped on purpose; one that was
+ * killed so starts again at once, however often.
  */
 #ifndef DROVER_CLI_SUPERVISOR_H
 #define DROVER_CLI_SUPERVISOR_H
@@ -12,6 +15,7 @@
 #include "base/args.h"
 #include "base/err.h"
 #include "base/settings.h"
+#include "proto/chaos.h"
 
 typedef struct {
     const args_t *args;         /* CONFIG and overrides, handed to the server word for word */
@@ -19,6 +23,7 @@ typedef struct {
     const char *output;         /* the run's folder */
     bool resume;                /* go on with the run in it */
     int n_workers;              /* 0: the server alone */
+    const chaos_t *chaos;       /* faults to inject; NULL: none */
 } supervisor_config_t;
 
 /* Runs the whole cluster to its end. Returns the exit status; with a failure of this process itself

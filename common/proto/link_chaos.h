@@ -24,7 +24,7 @@ typedef struct {
 } link_raw_t;
 
 /* Before the first socket: from now on this process has the plan. Its name is part of the streams:
- * a worker's own, "server". Logs the plan. */
+ * a worker's own, "server". */
 void link_chaos_begin(const chaos_t *plan, const char *process);
 
 /* Logs what was injected, if there was a plan, and forgets it. Behind the last socket. */
