@@ -30,7 +30,10 @@ static int s_serve(run_t *run, server_t *server, int signals, err_t *err)
             break;
         case SERVER_DONE:
             if (r == 0)
-                r = stopped_by ? run_interrupted(run, err) : run_finish(run, err);
+                r = stopped_by ? run_interrupted(run, err) : run_save(run, err);
+            server_release(server);
+            if (r == 0 && !stopped_by)
+                r = run_finish(run, err);
             return r != 0 ? STATUS_FAILURE : stopped_by ? signals_status(stopped_by) : STATUS_OK;
         case SERVER_OTHER:
             if (stopped_by)

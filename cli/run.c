@@ -526,16 +526,22 @@ static void s_summary(const run_t *self, const evaluation_t *evaluation)
     }
 }
 
+int run_save(run_t *self, err_t *err)
+{
+    char *path = file_join(self->folder, "model.safetensors");
+    checkpoint_info_t info = s_info(self);
+    progress_end(self->progress);
+    int r = s_checkpoint(self, err);
+    if (r == 0)
+        r = checkpoint_write(path, &info, frame_data(&self->last->weights), NULL, err);
+    free(path);
+    return r;
+}
+
 int run_finish(run_t *self, err_t *err)
 {
     int r = -1;
     evaluation_t evaluation = {0};
-    char *path = file_join(self->folder, "model.safetensors");
-    checkpoint_info_t info = s_info(self);
-    progress_end(self->progress);
-    if (s_checkpoint(self, err) != 0 ||
-        checkpoint_write(path, &info, frame_data(&self->last->weights), NULL, err) != 0)
-        goto out;
     if (self->test && s_evaluate(self, &evaluation, err) != 0)
         goto out;
     err_t failed;
@@ -547,7 +553,6 @@ int run_finish(run_t *self, err_t *err)
     r = 0;
 out:
     evaluation_clear(&evaluation);
-    free(path);
     return r;
 }
 

@@ -31,7 +31,10 @@ int run_open(run_t *self, err_t *err);
  * the run cannot be recorded any more. */
 int run_step(run_t *self, server_record_t **record, err_t *err);
 
-/* All steps are done: model, evaluation, pictures, summary. Returns 0 or -1. */
+/* All steps are done: writes checkpoint and model. Returns 0 or -1. */
+int run_save(run_t *self, err_t *err);
+
+/* Behind run_save: evaluation, pictures, summary. Returns 0 or -1. */
 int run_finish(run_t *self, err_t *err);
 
 /* Stopped before the end: writes a checkpoint of the last step. Returns 0 or -1. */

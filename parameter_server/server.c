@@ -189,8 +189,11 @@ static void s_actor(zsock_t *pipe, void *argument)
         if (link_poll(items, links, N_ITEMS, coordinator_timeout_ms(self->coordinator)) < 0 &&
             zmq_errno() != EINTR)
             break; /* the context is gone */
-        if (items[PIPE].revents)
-            stopping = true; /* $TERM is all that it says */
+        if (items[PIPE].revents) {
+            char *word = zstr_recv(pipe); /* $TERM is all that it says */
+            zstr_free(&word);
+            stopping = true;
+        }
         s_drain_gradients(self);
         if (items[CONTROL].revents)
             s_drain(self, self->control, coordinator_control);
@@ -198,9 +201,11 @@ static void s_actor(zsock_t *pipe, void *argument)
             s_drain(self, self->data, coordinator_fetch);
         coordinator_tick(self->coordinator);
     }
-    coordinator_release_workers(self->coordinator);
     handover_give(self);
     zsock_send(pipe, "ip", (int)SERVER_DONE, NULL);
+    char *word = zstr_recv(pipe); /* server_release's, or $TERM */
+    zstr_free(&word);
+    coordinator_release_workers(self->coordinator);
 }
 
 void server_start(server_t *self)
@@ -213,6 +218,11 @@ void server_start(server_t *self)
 void server_stop(server_t *self)
 {
     zstr_send(self->actor, "$TERM");
+}
+
+void server_release(server_t *self)
+{
+    zstr_send(self->actor, "RELEASE");
 }
 
 server_event_t server_wait(server_t *self, int other_fd, server_record_t **record)

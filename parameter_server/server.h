@@ -12,7 +12,7 @@
 
 typedef enum {
     SERVER_STEP = 1, /* a step is done */
-    SERVER_DONE,     /* all steps are done, or server_stop was obeyed; workers are released */
+    SERVER_DONE,     /* all steps are done, or server_stop was obeyed; now server_release */
     SERVER_OTHER,    /* the other descriptor is readable */
 } server_event_t;
 
@@ -31,8 +31,13 @@ const char *server_endpoint(const server_t *self);
 /* Starts the actor: from now on only the calls below. */
 void server_start(server_t *self);
 
-/* Asks the actor to release the workers and end; SERVER_DONE follows. */
+/* Asks the actor to end; SERVER_DONE follows. */
 void server_stop(server_t *self);
+
+/* After SERVER_DONE, when what was trained is safe: lets the workers go, for which there would be
+ * no others if this process died and the next had to train on. server_destroy does so at the
+ * latest. */
+void server_release(server_t *self);
 
 /* Waits for the actor's next event, or until other_fd is readable. With SERVER_STEP *record is the
  * caller's. */
