@@ -37,6 +37,16 @@ static void s_refuse_partial(dispatcher_t *self, member_t *member, const char *w
     self->changed = true;
 }
 
+/* The first partial of a member that counts. */
+static void s_note_first(const dispatcher_t *self, member_t *member)
+{
+    if (member->counts)
+        return;
+    member->counts = true;
+    log_info("worker.counts", "name=%s ms=%.0f since it was let in", member->name,
+             s_now_ms(self) - member->hello_ms);
+}
+
 /* One partial into the tree, or why not. */
 void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *in, frame_t *frame)
 {
@@ -96,6 +106,8 @@ void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *
     case AGGREGATE_ACCEPTED:
         self->changed = true;
         self->progress_ms = begun_ms;
+        if (member)
+            s_note_first(self, member);
         break;
     case AGGREGATE_DUPLICATE:
         self->figures.n_duplicates++;

@@ -165,6 +165,7 @@ member_t *membership_hello(membership_t *self, const wire_peer_t *peer, const wi
     member->threads = hello->threads;
     member->relay = hello->relay;
     member->last_seen_ms = now_ms;
+    member->hello_ms = (double)now_ms;
     return member;
 }
 

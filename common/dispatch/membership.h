@@ -28,6 +28,8 @@ typedef struct {
     double repeated_ms;   /* when weights were last sent to it alone */
     double blocks_per_ms; /* measured; 0 while unknown */
     uint32_t n_measured;
+    double hello_ms;     /* when it was let in */
+    bool counts;         /* a partial of it was accepted */
     bool planned;        /* it was asked for blocks when the step began */
     double doubt;        /* 0 to 1: the part of its share that it is not trusted with */
     uint32_t n_refused;  /* bad partials */

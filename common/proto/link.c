@@ -25,7 +25,8 @@ struct link {
 };
 
 /* Queues in messages, by role. Weights and partials are large and a late one is worthless: short
- * queues, and what they drop is sent again by the protocol. */
+ * queues, and what they drop is sent again by the protocol. Rows are bounded by a worker's credit;
+ * their queue is longer, since libzmq takes messages for queued until half a queue was read. */
 static const struct {
     const char *plane;
     int type;
@@ -34,7 +35,7 @@ static const struct {
     int linger_ms;
 } s_roles[] = {
     [LINK_CONTROL_SERVER] = {"control", ZMQ_ROUTER, 1000, 10000, 1000},
-    [LINK_DATA_SERVER] = {"data", ZMQ_ROUTER, 8, 1000, 0},
+    [LINK_DATA_SERVER] = {"data", ZMQ_ROUTER, 32, 1000, 0},
     [LINK_WEIGHTS_SERVER] = {"weights", ZMQ_PUB, 4, 1, 0},
     [LINK_GRADIENTS_SERVER] = {"gradients", ZMQ_PULL, 1, 64, 0},
     [LINK_CONTROL_WORKER] = {"control", ZMQ_DEALER, 1000, 1000, 1000},
