@@ -334,16 +334,10 @@ bool reduce_missing(const reduce_t *self, uint32_t from, uint32_t *first, uint32
         i++;
     if (i == self->n_wanted)
         return false;
-    *end = *first;
-    for (; i < self->n_wanted; i++) {
-        uint32_t wanted_first, wanted_end;
-        node_range(self->wanted[i].node, self->n_blocks, &wanted_first, &wanted_end);
-        if (wanted_first > *end)
-            break; /* blocks between the two are not wanted */
-        while (*end < wanted_end && s_complete_until(self, &self->wanted[i], *end) == 0)
-            (*end)++;
-        if (*end < wanted_end)
-            break;
-    }
+    uint32_t wanted_first, wanted_end;
+    node_range(self->wanted[i].node, self->n_blocks, &wanted_first, &wanted_end);
+    *end = *first + 1;
+    while (*end < wanted_end && s_complete_until(self, &self->wanted[i], *end) == 0)
+        (*end)++;
     return true;
 }

@@ -82,8 +82,9 @@ bool reduce_take(reduce_t *self, node_t *node, partial_t *partial);
 /* Wanted blocks that are complete. */
 uint32_t reduce_blocks_done(const reduce_t *self);
 
-/* The first run of blocks at or after `from` that are wanted and not complete: [*first, *end).
- * False when none. */
+/* The first run of blocks at or after `from` that are below one wanted node and not complete:
+ * [*first, *end). False when none. No longer than that node: a partial over two would be of no use.
+ */
 bool reduce_missing(const reduce_t *self, uint32_t from, uint32_t *first, uint32_t *end);
 
 #endif

@@ -41,6 +41,12 @@ run_command() {
         wait_for_line 20 server 'server.bound'
         endpoint=$(sed -n 's/.*server.bound endpoint=//p' server.log)
         ;;
+    'drover relay '*)
+        line=${line/tcp:\/\/server-host:5570/$endpoint}
+        # shellcheck disable=SC2086
+        start_background relay ${line/tcp:\/\/0.0.0.0:5580/tcp:\/\/127.0.0.1:*}
+        wait_for_line 20 relay 'relay.bound'
+        ;;
     'drover worker '*)
         eval "${line/tcp:\/\/server-host:5570/$endpoint}"
         wait_exit 20 server

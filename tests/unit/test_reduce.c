@@ -182,7 +182,9 @@ static void test_wanted_nodes(void **state)
     reduce_want(reduce, (node_t){1, 0}); /* [0, 2) */
     reduce_want(reduce, (node_t){2, 2}); /* [8, 12) */
     assert_true(reduce_missing(reduce, 0, &first, &end));
-    assert_true(first == 0 && end == 4);
+    assert_true(first == 0 && end == 2); /* not beyond one wanted node */
+    assert_true(reduce_missing(reduce, 2, &first, &end));
+    assert_true(first == 2 && end == 4);
     assert_true(reduce_missing(reduce, 4, &first, &end));
     assert_true(first == 8 && end == 12);
     assert_false(reduce_missing(reduce, 12, &first, &end));
