@@ -147,6 +147,17 @@ static void s_on_welcome(session_t *self, const wire_t *message)
     self->setting_up = false;
 }
 
+/* The server forgot us and has let us in again, on a HELLO from before: it knows us by another
+ * number now. */
+static void s_on_number(session_t *self, uint32_t worker, int64_t now_ms)
+{
+    s_drop_work(self);
+    self->job.worker = worker;
+    self->step = 0;
+    self->heard_step = false;
+    self->heartbeat_due_ms = now_ms;
+}
+
 static void s_on_refused(session_t *self, const wire_refusal_t *refusal, int64_t now_ms)
 {
     bool kernel = refusal->reason == WIRE_REFUSED_KERNEL;
@@ -245,6 +256,10 @@ bool session_message(session_t *self, const wire_t *message, size_t frame_size, 
     case WIRE_WELCOME:
         if (self->state == STATE_JOINING)
             s_on_welcome(self, message);
+        else if ((self->state == STATE_WORKING || self->state == STATE_ADMITTED) &&
+                 message->run == self->run && message->incarnation == self->incarnation &&
+                 message->welcome.worker > self->job.worker)
+            s_on_number(self, message->welcome.worker, now_ms);
         return false;
     case WIRE_REFUSED:
         s_on_refused(self, &message->refusal, now_ms);

@@ -209,6 +209,9 @@ class Worker:
             return
         if kind == REJOIN:
             self.leave()
+        elif kind == WELCOME and fields[0] > self.job.worker:
+            self.job.worker = fields[0]
+            self.step, self.heard, self.due, self.tasks = 0, False, 0.0, {}
         elif kind == END:
             self.done = True
         elif kind == ROWS:

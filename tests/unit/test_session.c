@@ -493,6 +493,39 @@ static void test_drains(void **state)
     s_end(&session, &data);
 }
 
+static void test_goes_by_its_newest_number(void **state)
+{
+    (void)state;
+    dataset_t *data = s_data(0);
+    session_t *session = s_new(data, 1);
+    s_join(session, data, 0);
+    s_step(session, 1, 0, 2);
+    s_expect_compute(session, 1, 1, 0);
+    wire_t welcome = s_welcome(data);
+    (void)session_message(session, &welcome, 0, 0); /* said again */
+    welcome.welcome.worker = ME + 1;
+    welcome.incarnation = 2;
+    (void)session_message(session, &welcome, 0, 0); /* another server's */
+    s_expect(session, 0, SESSION_NOTHING);
+    welcome.incarnation = 1;
+    (void)session_message(session, &welcome, 0, 0);
+    s_expect(session, 0, SESSION_CANCEL);
+    s_expect_send(session, 0, WIRE_READY);
+    wire_range_t range = {ME + 1, 0, 2};
+    wire_t step = s_asked(WIRE_STEP, 1, &range, 1);
+    assert_true(session_message(session, &step, s_weights_bytes(), 0)); /* its weights again */
+    s_expect(session, 0, SESSION_CANCEL);
+    s_expect_compute(session, 1, 1, 0);
+    s_done(session, 1, 1, 0);
+    session_action_t action = s_expect(session, 0, SESSION_PUSH);
+    assert_int_equal(action.message->partial.worker, ME + 1);
+    partial_release(&action.partial);
+    welcome.welcome.worker = ME; /* an old one, late */
+    (void)session_message(session, &welcome, 0, 0);
+    s_expect(session, 0, SESSION_NOTHING);
+    s_end(&session, &data);
+}
+
 static void test_pauses(void **state)
 {
     (void)state;
@@ -769,6 +802,7 @@ int main(void)
         cmocka_unit_test(test_a_new_step_drops_the_old_one),
         cmocka_unit_test(test_foreign_messages_are_ignored),
         cmocka_unit_test(test_drains),
+        cmocka_unit_test(test_goes_by_its_newest_number),
         cmocka_unit_test(test_pauses),
         cmocka_unit_test(test_rejoins),
         cmocka_unit_test(test_takes_another_kernel),
