@@ -213,7 +213,7 @@ static void test_joins(void **state)
     s_expect(session, due_ms, SESSION_CANCEL);
     s_expect(session, due_ms, SESSION_SET_UP);
     s_expect(session, due_ms, SESSION_NOTHING); /* the actor is at it */
-    welcome.welcome.worker = 99;                /* the answer to the other HELLO */
+    welcome.welcome.worker = ME - 1;                /* the answer to the other HELLO */
     assert_false(session_message(session, &welcome, 0, due_ms));
     assert_int_equal(session_job(session)->worker, ME);
     s_expect(session, due_ms, SESSION_NOTHING);
