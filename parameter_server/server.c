@@ -111,6 +111,7 @@ static void s_end_actor(server_t *self)
     while (!self->ended && server_wait(self, -1, &record) == SERVER_STEP)
         server_record_destroy(&record);
     zactor_destroy(&self->actor);
+    handover_take(self); /* it has released the workers since */
 }
 
 void server_destroy(server_t **self_p)
@@ -206,6 +207,7 @@ static void s_actor(zsock_t *pipe, void *argument)
     char *word = zstr_recv(pipe); /* server_release's, or $TERM */
     zstr_free(&word);
     coordinator_release_workers(self->coordinator);
+    handover_give(self);
 }
 
 void server_start(server_t *self)
