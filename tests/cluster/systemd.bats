@@ -71,13 +71,12 @@ environment_of() {
 }
 
 @test "a server that is killed goes on when its unit is started again, with the same bytes" {
-    "$DROVER" train --data "$data" --output calm --set training.block_rows=240
     cp "$prefix/share/drover/config/systemd/worker.conf" etc
     sed -i "s|^DROVER_ENDPOINT=.*|DROVER_ENDPOINT=ipc://$work/control|" etc/worker.conf
     echo 'DROVER_THREADS=2' >etc/worker-2.conf
     cat >etc/first.yaml <<END
 data: {path: $data}
-training: {block_rows: 240}
+training: {block_rows: 240, steps: 1000000}
 server: {bind: "ipc://$work/control", min_workers: 2}
 END
     start_unit server drover-server first
@@ -88,6 +87,9 @@ END
     grep -q ' worker\.joined name=box-2 .*threads=2 ' server.log
     signal server KILL
     wait_exit 10 server
+    n=$(($(wc -l <state/drover/first/metrics.jsonl) + 30))
+    "$DROVER" train --data "$data" --output calm --set training.block_rows=240 --steps "$n"
+    sed -i "s/steps: 1000000/steps: $n/" etc/first.yaml
     start_unit again drover-server first
     wait_exit 30 again
     expect_status 0
@@ -103,10 +105,10 @@ END
     start_unit finished drover-server first
     wait_exit 30 finished
     expect_status 0
-    [ "$(wc -l <state/drover/first/metrics.jsonl)" -eq 100 ]
+    [ "$(wc -l <state/drover/first/metrics.jsonl)" -eq "$n" ]
     cmp calm/model.safetensors state/drover/first/model.safetensors
     # Another training, stopped in the middle by systemctl stop.
-    sed "s/min_workers: 2/min_workers: 1/; s/block_rows: 240/&, steps: 1000000/" etc/first.yaml >etc/second.yaml
+    sed "s/min_workers: 2/min_workers: 1/; s/steps: .*}/steps: 1000000}/" etc/first.yaml >etc/second.yaml
     start_unit second drover-server second
     wait_for 20 steps_done state/drover/second 10
     signal second TERM
