@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "cli/commands.h"
@@ -17,7 +18,8 @@
 /* From the first step to the last, or to a signal. */
 static int s_serve(run_t *run, server_t *server, int signals, err_t *err)
 {
-    int stopped_by = 0;
+    signals_stop_t stop = {0};
+    signals_request_t request;
     int r = 0;
     server_start(server);
     for (;;) {
@@ -30,16 +32,17 @@ static int s_serve(run_t *run, server_t *server, int signals, err_t *err)
             break;
         case SERVER_DONE:
             if (r == 0)
-                r = stopped_by ? run_interrupted(run, err) : run_save(run, err);
+                r = stop.by ? run_interrupted(run, err) : run_save(run, err);
             server_release(server);
-            if (r == 0 && !stopped_by)
+            if (r == 0 && !stop.by)
                 r = run_finish(run, err);
-            return r != 0 ? STATUS_FAILURE : stopped_by ? signals_status(stopped_by) : STATUS_OK;
+            return r != 0 ? STATUS_FAILURE : stop.by ? signals_status(stop.by) : STATUS_OK;
         case SERVER_OTHER:
-            if (stopped_by)
-                _exit(signals_status(stopped_by)); /* asked twice */
-            stopped_by = signals_take(signals);
-            server_stop(server);
+            request = signals_request(&stop, signals_take(signals), clock_ms());
+            if (request == SIGNALS_AT_ONCE)
+                _exit(signals_status(stop.by));
+            if (request == SIGNALS_STOP)
+                server_stop(server);
             break;
         }
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/signals.h"
@@ -50,22 +51,24 @@ int join_begin(const join_options_t *options, char name[WIRE_NAME_SIZE], dataset
 
 int join_run(actor_t *actor, int signals, err_t *err)
 {
-    int stopped_by = 0;
+    signals_stop_t stop = {0};
+    signals_request_t request;
     actor_start(actor);
     for (;;) {
         switch (actor_wait(actor, signals)) {
         case ACTOR_RELEASED:
             return STATUS_OK;
         case ACTOR_STOPPED:
-            return stopped_by == SIGTERM ? STATUS_OK : signals_status(stopped_by);
+            return stop.by == SIGTERM ? STATUS_OK : signals_status(stop.by);
         case ACTOR_FAILED:
             err_set(err, "%s", actor_error(actor));
             return STATUS_FAILURE;
         case ACTOR_OTHER:
-            if (stopped_by)
-                _exit(signals_status(stopped_by)); /* asked twice */
-            stopped_by = signals_take(signals);
-            actor_stop(actor);
+            request = signals_request(&stop, signals_take(signals), clock_ms());
+            if (request == SIGNALS_AT_ONCE)
+                _exit(signals_status(stop.by));
+            if (request == SIGNALS_STOP)
+                actor_stop(actor);
             break;
         }
     }

@@ -8,6 +8,8 @@
 
 #include "cli/commands.h"
 
+#define SAME_MS 1000
+
 int signals_open(bool children)
 {
     signal(SIGPIPE, SIG_IGN); /* a reader of our output that leaves does not end a training */
@@ -39,4 +41,12 @@ int signals_take(int fd)
 int signals_status(int signal)
 {
     return signal == SIGINT ? STATUS_INTERRUPTED : 128 + signal;
+}
+
+signals_request_t signals_request(signals_stop_t *self, int signal, int64_t now_ms)
+{
+    if (self->by)
+        return now_ms - self->at_ms < SAME_MS ? SIGNALS_SAME : SIGNALS_AT_ONCE;
+    *self = (signals_stop_t){signal, now_ms};
+    return SIGNALS_STOP;
 }

@@ -50,7 +50,7 @@ typedef struct {
     struct stat config_before; /* of the output folder's config.yaml; zero when there was none */
     rehearsal_t *rehearsal;    /* owned; NULL without a plan of faults */
     int signals;
-    int stopped_by;
+    signals_stop_t stop;
 } supervisor_t;
 
 /* Starts this program with other words. The child dies with this process. */
@@ -209,7 +209,7 @@ static void s_on_end(supervisor_t *self, int number, int status)
     child->over = true;
     if (number != SERVER)
         self->released |= WIFEXITED(status) && WEXITSTATUS(status) == STATUS_OK;
-    if (self->stopped_by || (number != SERVER && server->over))
+    if (self->stop.by || (number != SERVER && server->over))
         return;
     if (!WIFSIGNALED(status)) {
         if (number != SERVER && WEXITSTATUS(status) != STATUS_OK)
@@ -252,9 +252,8 @@ static void s_kill_all(const supervisor_t *self, int signal)
 }
 
 /* Stops the training: the server writes its checkpoint and releases the workers. */
-static void s_stop(supervisor_t *self, int signal)
+static void s_stop(supervisor_t *self)
 {
-    self->stopped_by = signal;
     for (int i = 0; i < self->n_children; i++)
         self->children[i].over |= self->children[i].pid == 0; /* what waits to be started again */
     s_kill(self, SERVER, SIGTERM);
@@ -271,10 +270,11 @@ static void s_wait(supervisor_t *self, int64_t until_ms)
     while ((signal = signals_take(self->signals)) != 0) {
         if (signal == SIGCHLD)
             continue;
-        if (self->stopped_by)
-            s_kill_all(self, SIGKILL); /* asked twice */
-        else
-            s_stop(self, signal);
+        signals_request_t request = signals_request(&self->stop, signal, clock_ms());
+        if (request == SIGNALS_AT_ONCE)
+            s_kill_all(self, SIGKILL);
+        else if (request == SIGNALS_STOP)
+            s_stop(self);
     }
     s_reap(self);
 }
@@ -309,11 +309,12 @@ static int s_supervise(supervisor_t *self, err_t *err)
         s_wait(self, s_next_due_ms(self));
         rehearsal_tick(self->rehearsal);
         if (self->config->n_workers == 0 || s_workers_left(self, false) > 0 || self->released ||
-            server->over || self->stopped_by)
+            server->over || self->stop.by)
             continue;
         err_set(err, "all %d local workers have failed before the training was done",
                 self->n_children - 1);
-        s_stop(self, SIGTERM);
+        self->stop = (signals_stop_t){SIGTERM, clock_ms()};
+        s_stop(self);
     }
     rehearsal_end(self->rehearsal);
     bool ended_well = WIFEXITED(server->status) && WEXITSTATUS(server->status) != STATUS_FAILURE;
@@ -323,12 +324,12 @@ static int s_supervise(supervisor_t *self, err_t *err)
     if (err->text[0])
         return STATUS_FAILURE;
     if (!WIFEXITED(server->status)) {
-        if (!self->stopped_by)
+        if (!self->stop.by)
             err_set(err, "the server was killed by signal %d", WTERMSIG(server->status));
-        return self->stopped_by ? signals_status(self->stopped_by) : STATUS_FAILURE;
+        return self->stop.by ? signals_status(self->stop.by) : STATUS_FAILURE;
     }
     int status = WEXITSTATUS(server->status);
-    return self->stopped_by && status != STATUS_FAILURE ? signals_status(self->stopped_by) : status;
+    return self->stop.by && status != STATUS_FAILURE ? signals_status(self->stop.by) : status;
 }
 
 /* Where local workers reach a server that is bound to all addresses. */

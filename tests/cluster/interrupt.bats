@@ -63,6 +63,19 @@ interrupted() {
     histories_agree 10
 }
 
+# As Slurm does it, or systemd: the server is told by the launcher and by its parent.
+@test "SIGTERM for the whole group, twice" {
+    start_background train "$DROVER" train --data "$data" --workers 3 --output out "${settings[@]}"
+    wait_for 30 steps_done out 10
+    folder=$(socket_folder train)
+    kill -TERM -- "-${background[train]}"
+    kill -TERM -- "-${background[train]}"
+    wait_exit 20 train
+    expect_status 143
+    all_gone train
+    histories_agree 10
+}
+
 @test "Ctrl-C before any worker has come" {
     start_server server --data "$data" --output out "${settings[@]}" --bind "ipc://$work/control"
     wait_for_line 10 server ' server\.waiting for=workers there=0 needed=1 '
