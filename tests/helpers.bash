@@ -2,7 +2,8 @@
 # What the bats files share. Load it with `load ../helpers`; it defines setup and teardown.
 #
 # Each test runs in its own empty folder $work (the current one). Processes started with
-# start_background are ended, with what they started, when the test ends in whatever way.
+# start_background are ended, with what they started, when the test ends in whatever way. A file's own
+# test_setup and test_teardown come behind that.
 # Nothing waits for a fixed time: wait_for polls a condition until a deadline.
 
 bats_require_minimum_version 1.5.0
@@ -29,6 +30,7 @@ teardown() {
             tail -n 40 "$work/$name.log"
         fi
     done
+    if declare -F test_teardown >/dev/null; then test_teardown; fi
     cd / && rm -rf "$work"
 }
 

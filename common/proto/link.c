@@ -56,6 +56,22 @@ void link_init(void)
     zsys_handler_set(NULL);
 }
 
+/* A network that fails and heals is to be used again at once. TCP alone pauses for as long as the
+ * failure has lasted already, notices nothing on a connection that it has nothing to send on, and
+ * takes minutes to give up. ZMTP's heartbeats are no help: they close a connection on which one
+ * large frame takes longer than their timeout, whereas these count from what the peer's system last
+ * took, however slow the network. What is lost on the way the protocol repeats. */
+static void s_tune(zsock_t *socket)
+{
+    zsock_set_tcp_maxrt(socket, 3000); /* ms, as long as the server waits for a sign of life */
+    zsock_set_tcp_keepalive(socket, 1);
+    zsock_set_tcp_keepalive_idle(socket, 1); /* s */
+    zsock_set_tcp_keepalive_intvl(socket, 1);
+    zsock_set_connect_timeout(socket, 1000); /* ms */
+    zsock_set_reconnect_ivl(socket, 10);
+    zsock_set_reconnect_ivl_max(socket, 500);
+}
+
 static link_t *s_new(link_role_t role, size_t max_frame_bytes)
 {
     link_t *self = calloc(1, sizeof(*self));
@@ -73,8 +89,7 @@ static link_t *s_new(link_role_t role, size_t max_frame_bytes)
     size_t largest =
         max_frame_bytes > WIRE_MAX_HEADER_BYTES ? max_frame_bytes : WIRE_MAX_HEADER_BYTES;
     zsock_set_maxmsgsize(self->socket, largest > INT_MAX ? -1 : (int)largest);
-    zsock_set_reconnect_ivl(self->socket, 10);
-    zsock_set_reconnect_ivl_max(self->socket, 500);
+    s_tune(self->socket);
     if (s_roles[role].type == ZMQ_ROUTER)
         zsock_set_router_mandatory(self->socket, 1);
     if (s_roles[role].type == ZMQ_SUB)

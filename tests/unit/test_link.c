@@ -373,6 +373,33 @@ static void test_garbage_is_refused_and_forgotten(void **state)
     }
 }
 
+static int s_option(link_t *link, int option)
+{
+    int value = -1;
+    size_t size = sizeof(value);
+    assert_int_equal(zmq_getsockopt(link_socket(link), option, &value, &size), 0);
+    return value;
+}
+
+/* On both sides: either may be the only one that has something to send. What it is worth is
+ * measured by tests/cluster/measure_heal.bash. */
+static void test_a_dead_network_is_noticed_soon(void **state)
+{
+    (void)state;
+    pair_t pair;
+    s_open(&pair, LINK_WEIGHTS_SERVER, LINK_WEIGHTS_WORKER, "tcp://127.0.0.1:*");
+    link_t *links[] = {pair.server, pair.worker};
+    for (int i = 0; i < 2; i++) {
+        assert_in_range(s_option(links[i], ZMQ_TCP_MAXRT), 1, 3000);
+        assert_int_equal(s_option(links[i], ZMQ_TCP_KEEPALIVE), 1);
+        assert_in_range(s_option(links[i], ZMQ_TCP_KEEPALIVE_IDLE), 1, 1);
+        assert_in_range(s_option(links[i], ZMQ_TCP_KEEPALIVE_INTVL), 1, 1);
+        assert_in_range(s_option(links[i], ZMQ_CONNECT_TIMEOUT), 1, 1000);
+        assert_in_range(s_option(links[i], ZMQ_RECONNECT_IVL_MAX), 1, 500);
+    }
+    s_close(&pair);
+}
+
 int main(void)
 {
     link_init();
@@ -383,6 +410,7 @@ int main(void)
         scratch_test(test_messages_pass),
         cmocka_unit_test(test_gradients_pass_and_are_aligned),
         cmocka_unit_test(test_garbage_is_refused_and_forgotten),
+        cmocka_unit_test(test_a_dead_network_is_noticed_soon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
