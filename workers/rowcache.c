@@ -9,6 +9,11 @@
 
 #define CREDIT      8
 #define CHUNK_BYTES (256u * 1024)
+/* A request is lost when it takes so many times as long as others took, but not less than
+ * SOON_MS, and is then asked for again less and less often; LOST_MS before any was answered, and
+ * between two repetitions at most, unless answers take longer. */
+#define LOST_FACTOR 4
+#define SOON_MS     100
 #define LOST_MS     1000
 
 typedef enum {
@@ -20,7 +25,9 @@ typedef enum {
 
 typedef struct {
     chunk_state_t state;
-    int64_t asked_ms;
+    uint32_t n_asked;
+    int64_t asked_ms; /* for the first time */
+    int64_t due_ms;   /* when to ask again */
 } chunk_t;
 
 struct rowcache {
@@ -29,7 +36,10 @@ struct rowcache {
     uint32_t chunk_rows;
     uint32_t n_chunks;
     uint32_t n_asked;
-    bool stuck; /* see rowcache_stuck */
+    bool stuck;        /* see rowcache_stuck */
+    double answer_ms;  /* smoothed: from asking for a chunk to having it; 0 while unknown */
+    bool answered;     /* since the last rowcache_next: ... */
+    int64_t answer_to; /* ... one that was asked for at this time */
     uint32_t n_wanted;
     chunk_t *chunks; /* owned */
     uint8_t *memory; /* owned mapping of images, then labels; NULL when they are a data set's */
@@ -115,14 +125,38 @@ static uint32_t s_chunk_rows(const rowcache_t *self, uint32_t i)
     return left < self->chunk_rows ? left : self->chunk_rows;
 }
 
+static void s_measure(rowcache_t *self, int64_t now_ms)
+{
+    double answer_ms = (double)(now_ms - self->answer_to);
+    if (self->answered && self->answer_ms > 0)
+        self->answer_ms += (answer_ms - self->answer_ms) / 8;
+    else if (self->answered)
+        self->answer_ms = answer_ms > 1 ? answer_ms : 1;
+    self->answered = false;
+}
+
+static int64_t s_wait_ms(const rowcache_t *self, uint32_t n_asked)
+{
+    int64_t wait_ms = LOST_MS;
+    if (self->answer_ms > 0)
+        wait_ms = (int64_t)(LOST_FACTOR * self->answer_ms);
+    if (wait_ms < SOON_MS)
+        wait_ms = SOON_MS;
+    int64_t longest_ms = wait_ms > LOST_MS ? wait_ms : LOST_MS;
+    for (; n_asked > 0 && wait_ms < longest_ms; n_asked--)
+        wait_ms *= 2;
+    return wait_ms < longest_ms ? wait_ms : longest_ms;
+}
+
 bool rowcache_next(rowcache_t *self, int64_t now_ms, uint32_t *first, uint32_t *n_rows)
 {
+    s_measure(self, now_ms);
     if (self->n_wanted == 0 && self->n_asked == 0)
         return false;
     bool credit = self->n_asked < CREDIT;
     for (uint32_t i = 0; i < self->n_chunks; i++) {
         chunk_t *chunk = &self->chunks[i];
-        bool lost = chunk->state == CHUNK_ASKED && now_ms - chunk->asked_ms >= LOST_MS;
+        bool lost = chunk->state == CHUNK_ASKED && now_ms >= chunk->due_ms;
         bool wanted = chunk->state == CHUNK_WANTED && credit;
         if (!lost && !wanted)
             continue;
@@ -130,9 +164,11 @@ bool rowcache_next(rowcache_t *self, int64_t now_ms, uint32_t *first, uint32_t *
             self->n_wanted--;
             self->n_asked++;
         }
-        self->stuck |= lost;
+        if (wanted)
+            chunk->asked_ms = now_ms;
+        self->stuck |= lost && now_ms - chunk->asked_ms >= LOST_MS;
         chunk->state = CHUNK_ASKED;
-        chunk->asked_ms = now_ms;
+        chunk->due_ms = now_ms + s_wait_ms(self, chunk->n_asked++);
         *first = i * self->chunk_rows;
         *n_rows = s_chunk_rows(self, i);
         return true;
@@ -156,6 +192,8 @@ bool rowcache_store(rowcache_t *self, uint32_t first, uint32_t n_rows, const uin
         return false;
     self->n_asked--;
     self->stuck = false;
+    self->answered = true;
+    self->answer_to = self->chunks[i].asked_ms;
     self->chunks[i].state = CHUNK_THERE;
     memcpy(self->memory + (size_t)first * self->n_inputs, images, image_bytes);
     memcpy(self->memory + (size_t)self->n_rows * self->n_inputs + first, labels, n_rows);

@@ -115,16 +115,47 @@ static void test_asks_again_for_what_got_lost(void **state)
     assert_true(s_store(rows, first[1]));
     uint32_t n_next = s_ask(rows, 950, again); /* the credit that came free */
     assert_int_equal(n_next, 1);
+    assert_false(rowcache_stuck(rows));
     uint32_t n_again = s_ask(rows, 1000, again);
     assert_int_equal(n_again, n - 1); /* all that were asked for at 0 but the one that came */
+    assert_true(rowcache_stuck(rows));
     for (uint32_t i = 0; i < n_again; i++)
         assert_int_equal(again[i].first, first[i < 1 ? i : i + 1].first);
-    assert_int_equal(s_ask(rows, 1949, again), 0);
-    assert_int_equal(s_ask(rows, 1950, again), 1);
     for (uint32_t i = 0; i < n; i++)
         assert_true(s_store(rows, first[i])); /* late answers, one of them for the second time */
     assert_true(s_store(rows, first[0]));
     rowcache_destroy(&rows);
+}
+
+/* How long a request may take follows from what others took: a lost one costs little, and a slow
+ * network is not sent everything twice. */
+static void test_waits_as_long_as_answers_take(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t answer_ms;
+        int64_t again_ms[8]; /* after the first request for a chunk that gets lost */
+    } cases[] = {
+        {1, {100, 300, 700, 1500, 2500, 3500}},
+        {50, {200, 600, 1400, 2400, 3400}},
+        {400, {1600, 3200, 4800}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        rowcache_t *rows = rowcache_new(ROWS, INPUTS);
+        request_t asked[MAX_ASKED];
+        int64_t now_ms = cases[i].answer_ms;
+        rowcache_want(rows, 0, 1);
+        assert_int_equal(s_ask(rows, 0, asked), 1);
+        assert_true(s_store(rows, asked[0]));
+        rowcache_want(rows, ROWS - 1, ROWS);
+        assert_int_equal(s_ask(rows, now_ms, asked), 1);
+        for (int k = 0; cases[i].again_ms[k]; k++) {
+            assert_int_equal(s_ask(rows, now_ms + cases[i].again_ms[k] - 1, asked), 0);
+            assert_int_equal(s_ask(rows, now_ms + cases[i].again_ms[k], asked), 1);
+            assert_int_equal(rowcache_stuck(rows), cases[i].again_ms[k] >= 1000);
+        }
+        rowcache_destroy(&rows);
+    }
 }
 
 static void test_refuses_what_was_not_asked_for(void **state)
@@ -221,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_fetches_everything_within_its_credit),
         cmocka_unit_test(test_fetches_only_what_is_wanted),
         cmocka_unit_test(test_asks_again_for_what_got_lost),
+        cmocka_unit_test(test_waits_as_long_as_answers_take),
         cmocka_unit_test(test_refuses_what_was_not_asked_for),
         cmocka_unit_test(test_rows_of_any_width),
         cmocka_unit_test(test_a_local_copy_needs_no_fetching),
