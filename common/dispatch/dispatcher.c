@@ -179,24 +179,38 @@ void dispatcher_want(dispatcher_t *self, node_t node)
     self->changed = true;
 }
 
-/* Asks the worker of plan[at] for all that the plan has for it from there on, in one message,
- * unless an earlier place has done so. */
-static void s_ask_planned(dispatcher_t *self, const wire_range_t *plan, uint32_t at, uint32_t n)
+/* Asks the worker of ranges[at] for all that is there for it from there on, in one message, unless
+ * an earlier place has done so. */
+static void s_ask_all(dispatcher_t *self, const wire_range_t *ranges, uint32_t at, uint32_t n)
 {
     uint32_t n_asked = 0;
     for (uint32_t i = 0; i < at; i++)
-        if (plan[i].worker == plan[at].worker)
+        if (ranges[i].worker == ranges[at].worker)
             return;
     self->asked = array_room(self->asked, n, &self->asked_room, sizeof(*self->asked));
     for (uint32_t i = at; i < n; i++)
-        if (plan[i].worker == plan[at].worker)
-            self->asked[n_asked++] = plan[i];
-    const member_t *member = membership_by_id(self->members, plan[at].worker);
-    for (uint32_t i = 0; i < n_asked; i++)
-        (void)s_count_asked(self, &self->asked[i]);
+        if (ranges[i].worker == ranges[at].worker)
+            self->asked[n_asked++] = ranges[i];
+    const member_t *member = membership_by_id(self->members, ranges[at].worker);
     log_debug("blocks.asked", "step=%u worker=%s blocks=%u-%u ranges=%u", self->step, member->name,
-              plan[at].first, plan[at].end, n_asked);
+              ranges[at].first, ranges[at].end, n_asked);
     s_ask(self, member, self->asked, n_asked);
+}
+
+/* Says again what is overdue, but not to those who have just been sent it with the weights. */
+static void s_remind(dispatcher_t *self, double now_ms)
+{
+    uint32_t n;
+    const wire_range_t *reminders = round_reminders(self->round, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        member_t *member = membership_by_id(self->members, reminders[i].worker);
+        bool lacks_weights = member->newest_step < self->step;
+        if (lacks_weights && now_ms < member->repeated_ms + AGAIN_MS)
+            continue;
+        s_ask_all(self, reminders, i, n);
+        if (lacks_weights)
+            member->repeated_ms = now_ms;
+    }
 }
 
 /* Lets round react to what happened, and sends what it plans. */
@@ -222,8 +236,11 @@ static void s_plan(dispatcher_t *self)
             membership_measure(member, closed.n_blocks, closed.elapsed_ms);
     }
     const wire_range_t *plan = round_plan(self->round, &n);
-    for (uint32_t i = 0; i < n; i++)
-        s_ask_planned(self, plan, i, n);
+    for (uint32_t i = 0; i < n; i++) {
+        (void)s_count_asked(self, &plan[i]);
+        s_ask_all(self, plan, i, n);
+    }
+    s_remind(self, now_ms);
 }
 
 bool dispatcher_take(dispatcher_t *self, node_t *node, partial_t *partial)

@@ -11,6 +11,11 @@
 /* Late is what takes longer than this many times the expected duration and a scheduler's whim. */
 #define LATE_FACTOR 3.0
 #define LATE_MS     30.0
+/* Before it is late its worker is reminded of it, in case a message was lost: when it is overdue by
+ * so much, and again when it has taken twice as long. */
+#define REMIND_FACTOR 1.25
+#define REMIND_MS     10.0
+#define REMIND_NEW_MS 250.0
 /* Of a worker whose speed is not known, with the data still on its way: when others' are, and when
  * nobody's is. */
 #define LATE_NEW_MS     1000.0
@@ -20,6 +25,7 @@ typedef struct {
     wire_range_t range;
     double issued_ms;
     double late_ms; /* the time from which it is late */
+    double remind_ms;
     bool late;
     bool first; /* of round_begin: its duration measures the worker */
 } assignment_t;
@@ -33,6 +39,9 @@ struct round {
     wire_range_t *plan; /* owned */
     uint32_t n_plan;
     uint32_t plan_room;
+    wire_range_t *reminders; /* owned */
+    uint32_t n_reminders;
+    uint32_t reminders_room;
     round_closed_t *closed; /* owned */
     uint32_t n_closed;
     uint32_t closed_room;
@@ -66,6 +75,7 @@ void round_destroy(round_t **self_p)
         return;
     free(self->open);
     free(self->plan);
+    free(self->reminders);
     free(self->closed);
     free(self->speeds);
     free(self->ends);
@@ -92,8 +102,11 @@ static void s_issue(round_t *self, const round_worker_t *worker, uint32_t first,
     assignment->range = (wire_range_t){worker->worker, first, end};
     assignment->issued_ms = now_ms;
     assignment->late_ms = now_ms + LATE_FACTOR * expected_ms + LATE_MS;
-    if (!worker->speed_known)
+    assignment->remind_ms = now_ms + REMIND_FACTOR * expected_ms + REMIND_MS;
+    if (!worker->speed_known) {
         assignment->late_ms = now_ms + (self->any_speed_known ? LATE_NEW_MS : LATE_UNKNOWN_MS);
+        assignment->remind_ms = now_ms + REMIND_NEW_MS;
+    }
     assignment->late = false;
     assignment->first = is_first;
     self->plan = array_room(self->plan, self->n_plan + 1, &self->plan_room, sizeof(wire_range_t));
@@ -130,6 +143,7 @@ void round_begin(round_t *self, const reduce_t *tree, const round_worker_t *work
 {
     self->n_open = 0;
     self->n_plan = 0;
+    self->n_reminders = 0;
     self->n_closed = 0;
     self->n_reissued = 0;
     memset(self->asked, 0, self->n_blocks * sizeof(bool));
@@ -289,14 +303,33 @@ static void s_issue_uncovered(round_t *self, const reduce_t *tree, const round_w
     }
 }
 
+/* What is missing of an assignment goes to the reminders. */
+static void s_remind(round_t *self, const reduce_t *tree, const assignment_t *assignment)
+{
+    wire_range_t range = assignment->range;
+    for (uint32_t from = range.first, first, end;
+         from < range.end && reduce_missing(tree, from, &first, &end) && first < range.end;
+         from = end) {
+        self->reminders = array_room(self->reminders, self->n_reminders + 1, &self->reminders_room,
+                                     sizeof(wire_range_t));
+        self->reminders[self->n_reminders++] =
+            (wire_range_t){range.worker, first, end < range.end ? end : range.end};
+    }
+}
+
 void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *workers,
                 uint32_t n_workers, double now_ms)
 {
     self->n_plan = 0;
+    self->n_reminders = 0;
     s_note_speeds(self, workers, n_workers);
     s_close_complete(self, tree, now_ms);
     for (uint32_t i = 0; i < self->n_open; i++) {
         assignment_t *assignment = &self->open[i];
+        if (!assignment->late && now_ms >= assignment->remind_ms) {
+            s_remind(self, tree, assignment);
+            assignment->remind_ms += assignment->remind_ms - assignment->issued_ms;
+        }
         if (assignment->late || now_ms < assignment->late_ms)
             continue;
         assignment->late = true;
@@ -313,6 +346,12 @@ void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *worke
     free(idle);
 }
 
+const wire_range_t *round_reminders(const round_t *self, uint32_t *n)
+{
+    *n = self->n_reminders;
+    return self->reminders;
+}
+
 bool round_take_closed(round_t *self, round_closed_t *closed)
 {
     if (self->n_closed == 0)
@@ -327,7 +366,7 @@ double round_deadline_ms(const round_t *self)
     double deadline = INFINITY;
     for (uint32_t i = 0; i < self->n_open; i++)
         if (!self->open[i].late)
-            deadline = fmin(deadline, self->open[i].late_ms);
+            deadline = fmin(deadline, fmin(self->open[i].late_ms, self->open[i].remind_ms));
     return deadline;
 }
 

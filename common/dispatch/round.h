@@ -3,7 +3,9 @@
  * Pure: the actor tells what happened and what time it is, and gets assignments to send. The ledger
  * of what is done is the canonical tree; this is the ledger of what was asked for. An assignment is
  * open while blocks of it are missing from the tree, and late when it stays open for a few times
- * what it should take; late or orphaned blocks are given to others, and the first copy counts.
+ * what it should take; late or orphaned blocks are given to others, and the first copy counts. Some
+ * time before that its worker is reminded: it leaves out what it is at work on, and does again what
+ * it has done, which must have been lost.
  */
 #ifndef DROVER_PARAMETER_SERVER_ROUND_H
 #define DROVER_PARAMETER_SERVER_ROUND_H
@@ -58,6 +60,9 @@ uint32_t round_owed_blocks(const round_t *self, const reduce_t *tree, uint32_t w
  * orphaned and late blocks anew over idle workers; over all of them when nobody else will do it. */
 void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *workers,
                 uint32_t n_workers, double now_ms);
+
+/* What the last round_tick wants workers to be reminded of; borrowed. */
+const wire_range_t *round_reminders(const round_t *self, uint32_t *n);
 
 /* Takes one closed or late assignment, oldest first; false when there is none. */
 bool round_take_closed(round_t *self, round_closed_t *closed);

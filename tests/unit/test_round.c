@@ -96,6 +96,27 @@ static void s_end(world_t *world)
     assert_int_equal(s_live, 0);
 }
 
+/* Lets time pass, with nothing but reminders, until an assignment is late: when that was. */
+static double s_until_late(world_t *world, const round_worker_t *workers, uint32_t n_workers)
+{
+    uint32_t n_reminders;
+    round_closed_t closed;
+    for (;;) {
+        double now_ms = round_deadline_ms(world->round);
+        assert_true(now_ms < INFINITY);
+        round_tick(world->round, world->tree, workers, n_workers, now_ms);
+        while (round_take_closed(world->round, &closed))
+            if (closed.late)
+                return now_ms;
+        uint32_t n_planned;
+        round_plan(world->round, &n_planned);
+        if (n_planned > 0)
+            return now_ms;
+        round_reminders(world->round, &n_reminders);
+        assert_true(n_reminders > 0); /* or why was it woken */
+    }
+}
+
 static void test_plans_and_closes(void **state)
 {
     (void)state;
@@ -107,7 +128,7 @@ static void test_plans_and_closes(void **state)
         reduce_want(world.tree, (node_t){3, 0});
         round_begin(world.round, world.tree, s_two, 2, now_ms);
         s_assert_plan(world.round, PLAN({1, 0, 4}, {2, 4, 8}));
-        assert_true(round_deadline_ms(world.round) == now_ms + 3 * 4 + 30);
+        assert_true(round_deadline_ms(world.round) == now_ms + 1.25 * 4 + 10);
         round_tick(world.round, world.tree, s_two, 2, now_ms + 1);
         s_assert_plan(world.round, NO_PLAN);
         s_done(world.tree, 4, 8, 8);
@@ -153,11 +174,47 @@ static void test_a_newcomer_is_late_after_a_second(void **state)
     const round_worker_t new_and_old[] = {{1, 1.0, false, 0}, {2, 1.0, true, 0}};
     const round_worker_t new_only[] = {{1, 1.0, false, 0}};
     round_begin(world.round, world.tree, new_only, 1, 0);
-    assert_true(round_deadline_ms(world.round) == 5000);
+    assert_true(s_until_late(&world, new_only, 1) == 5000);
     round_begin(world.round, world.tree, new_and_old, 2, 0);
     s_done(world.tree, 4, 8, 8);
     round_tick(world.round, world.tree, new_and_old, 2, 10);
-    assert_true(round_deadline_ms(world.round) == 1000);
+    assert_true(s_until_late(&world, new_and_old, 2) == 1000);
+    s_end(&world);
+}
+
+/* What is overdue is said again to who was asked for it: what is missing of it, twice before it is
+ * late, and nothing that came meanwhile. */
+static void test_reminds_before_it_gives_away(void **state)
+{
+    (void)state;
+    static const wire_range_t missing[] = {{1, 0, 1}, {1, 2, 4}};
+    world_t world = s_new(8);
+    uint32_t n;
+    round_begin(world.round, world.tree, s_two, 2, 100);
+    s_done(world.tree, 1, 2, 8);
+    s_done(world.tree, 4, 8, 8);
+    round_tick(world.round, world.tree, s_two, 2, 114.9);
+    round_reminders(world.round, &n);
+    assert_int_equal(n, 0);
+    for (int i = 0; i < 2; i++) { /* 1.25 * 4 + 10 after it was issued, and twice that */
+        double now_ms = round_deadline_ms(world.round);
+        assert_true(now_ms == 100 + 15 * (i + 1));
+        round_tick(world.round, world.tree, s_two, 2, now_ms);
+        const wire_range_t *reminders = round_reminders(world.round, &n);
+        assert_int_equal(n, 2);
+        assert_memory_equal(reminders, missing, sizeof(missing));
+        s_assert_plan(world.round, NO_PLAN);
+        round_tick(world.round, world.tree, s_two, 2, now_ms + 1); /* once */
+        round_reminders(world.round, &n);
+        assert_int_equal(n, 0);
+    }
+    assert_true(round_deadline_ms(world.round) == 100 + 3 * 4 + 30);
+    assert_int_equal(round_reissued(world.round), 0);
+    s_done(world.tree, 0, 4, 8);
+    round_tick(world.round, world.tree, s_two, 2, 200);
+    round_reminders(world.round, &n);
+    assert_int_equal(n, 0);
+    assert_true(isinf(round_deadline_ms(world.round)));
     s_end(&world);
 }
 
@@ -209,7 +266,7 @@ static void test_late_blocks_wait_while_all_are_busy(void **state)
     round_worker_t mixed[] = {{1, 1.0, true, 0},
                               {2, 1.0, false, 0}}; /* nobody knows how fast 2 is */
     round_begin(world.round, world.tree, mixed, 2, 0);
-    assert_true(round_deadline_ms(world.round) == 30 + 3 * 50);
+    assert_true(s_until_late(&world, mixed, 2) == 30 + 3 * 50);
     round_tick(world.round, world.tree, mixed, 2, 200);
     s_assert_plan(world.round, NO_PLAN); /* 1 is late, 2 will be idle soon */
     s_done(world.tree, 50, 100, 100);
@@ -266,11 +323,10 @@ static void test_a_single_late_worker_is_asked_again(void **state)
     double wait_ms = 0;
     round_begin(world.round, world.tree, s_two, 1, now_ms);
     for (int i = 1; i <= 5; i++) { /* longer each time: it may just be slow */
-        double deadline_ms = round_deadline_ms(world.round);
-        assert_true(deadline_ms - now_ms > wait_ms);
-        wait_ms = deadline_ms - now_ms;
-        now_ms = deadline_ms;
-        round_tick(world.round, world.tree, s_two, 1, now_ms);
+        double late_ms = s_until_late(&world, s_two, 1);
+        assert_true(late_ms - now_ms > wait_ms);
+        wait_ms = late_ms - now_ms;
+        now_ms = late_ms;
         s_assert_plan(world.round, PLAN({1, 0, 4}));
         assert_int_equal(round_reissued(world.round), 4 * i);
     }
@@ -388,11 +444,9 @@ static void s_forget(sim_t *sim, uint32_t worker)
     round_lost(sim->round, worker);
 }
 
-/* The plan is on its way; workers send one partial a node. */
-static void s_deliver(sim_t *sim)
+/* These are on their way; workers send one partial a node. */
+static void s_deliver_ranges(sim_t *sim, const wire_range_t *plan, uint32_t n)
 {
-    uint32_t n;
-    const wire_range_t *plan = round_plan(sim->round, &n);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t id = plan[i].worker;
         if (s_random() < sim->loss || sim->real[id].dead)
@@ -411,6 +465,17 @@ static void s_deliver(sim_t *sim)
                 s_schedule(sim, (event_t){EVENT_PARTIAL, end_ms + s_random() * 50, id, node});
         }
     }
+}
+
+static void s_deliver(sim_t *sim)
+{
+    uint32_t n;
+    const wire_range_t *plan = round_plan(sim->round, &n);
+    s_deliver_ranges(sim, plan, n);
+    plan = round_reminders(sim->round, &n);
+    for (uint32_t i = 0; i < n; i++)
+        if (sim->real[plan[i].worker].busy_until_ms <= sim->now_ms) /* else it is at work on it */
+            s_deliver_ranges(sim, &plan[i], 1);
 }
 
 static void s_happen(sim_t *sim, event_t event)
@@ -558,6 +623,7 @@ int main(void)
         cmocka_unit_test(test_plans_and_closes),
         cmocka_unit_test(test_a_doubtful_worker_gets_little),
         cmocka_unit_test(test_a_newcomer_is_late_after_a_second),
+        cmocka_unit_test(test_reminds_before_it_gives_away),
         cmocka_unit_test(test_late_blocks_go_to_the_idle),
         cmocka_unit_test(test_late_blocks_wait_while_all_are_busy),
         cmocka_unit_test(test_orphans_are_given_away_at_once),
