@@ -75,7 +75,8 @@ def check(documents, commands):
             if ports != PORTS:
                 yield f"{workload['metadata']['name']}: ports {ports}, expected {PORTS}"
     for workload in of_kind(documents, "Deployment"):
-        if workload["spec"]["selector"]["matchLabels"] != workload["spec"]["template"]["metadata"]["labels"]:
+        labels = workload["spec"]["template"]["metadata"]["labels"]
+        if workload["spec"]["selector"]["matchLabels"] != labels:
             yield f"{workload['metadata']['name']}: its selector does not fit its labels"
     for workload, container in containers(documents):
         name = f"{workload['metadata']['name']}/{container['name']}"
@@ -98,7 +99,8 @@ def check(documents, commands):
         for key in ("--resume", "--output"):
             if key in args:
                 path = args[args.index(key) + 1]
-                if not any(path.startswith(m + "/") and "persistentVolumeClaim" in (v or {}) for m, v in mounts.items()):
+                kept = [m for m, v in mounts.items() if "persistentVolumeClaim" in (v or {})]
+                if not any(path.startswith(m + "/") for m in kept):
                     yield f"{name}: {key} {path} does not outlive the pod"
 
 
@@ -110,10 +112,12 @@ def main():
             print(*wrong, sep="\n")
             return 1 if wrong else 0
         case ["config", name, file]:
-            (data,) = (d["data"] for d in of_kind(documents, "ConfigMap") if d["metadata"]["name"] == name)
-            print(data[file], end="")
+            for config in of_kind(documents, "ConfigMap"):
+                if config["metadata"]["name"] == name:
+                    print(config["data"][file], end="")
         case ["args", name, *given]:
-            print(*words(container(documents, name), dict(g.split("=", 1) for g in given)), sep="\n")
+            values = dict(g.split("=", 1) for g in given)
+            print(*words(container(documents, name), values), sep="\n")
         case ["env", name]:
             for key, value in environment(container(documents, name)).items():
                 print(f"{key}={value}")
