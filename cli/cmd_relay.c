@@ -46,7 +46,7 @@ int cmd_relay(int argc, char **argv)
     if (status == STATUS_OK) {
         config.data = data;
         link_init();
-        relay = relay_new(&config, &err);
+        relay = relay_new(&config, NULL, &err);
         status = relay ? join_run(relay, signals, &err) : STATUS_FAILURE;
     }
     actor_destroy(&relay);

@@ -17,6 +17,7 @@ enum {
 };
 
 /* Each takes its own name as argv[0] and returns the exit status. */
+int cmd_bench(int argc, char **argv);
 int cmd_data(int argc, char **argv);
 int cmd_evaluate(int argc, char **argv);
 int cmd_plot(int argc, char **argv);

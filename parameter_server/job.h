@@ -11,6 +11,7 @@
 #include "math/optimizer.h"
 #include "math/sampler.h"
 #include "proto/frame.h"
+#include "proto/link.h"
 
 typedef struct {
     model_t model;
@@ -52,6 +53,7 @@ typedef struct {
     uint64_t run;
     optimizer_state_t optimizer; /* after the step; the record's own references */
     frame_t weights;             /* (P) floats after the step; the same */
+    link_traffic_t traffic;      /* of the server so far; a STEP counts once for each worker */
 } server_record_t;
 
 void server_record_destroy(server_record_t **self_p);

@@ -18,9 +18,11 @@ struct server {
     link_t *data;
     link_t *weights;
     link_t *gradients;
-    zsock_t *pipe; /* the actor's end; borrowed while it runs */
-    wire_t in;     /* reused */
-    bool ended;    /* SERVER_DONE was taken */
+    zsock_t *pipe;              /* the actor's end; borrowed while it runs */
+    wire_t in;                  /* reused */
+    link_traffic_t published;   /* of `weights`, up to the last step ... */
+    link_traffic_t distributed; /* ... and what came of it: a copy for each worker */
+    bool ended;                 /* SERVER_DONE was taken */
 };
 
 /* The coordinator's ports */
@@ -51,9 +53,25 @@ static void s_send_weights(void *context, const wire_t *message, frame_t *frame)
     (void)link_send(self->weights, NULL, message, frame);
 }
 
+static void s_count_traffic(server_t *self, server_record_t *record)
+{
+    link_traffic_t published = {0};
+    link_traffic(self->weights, &published);
+    self->distributed.messages_out +=
+        (published.messages_out - self->published.messages_out) * record->workers;
+    self->distributed.bytes_out +=
+        (published.bytes_out - self->published.bytes_out) * record->workers;
+    self->published = published;
+    record->traffic = self->distributed;
+    link_traffic(self->control, &record->traffic);
+    link_traffic(self->data, &record->traffic);
+    link_traffic(self->gradients, &record->traffic);
+}
+
 static void s_step_done(void *context, server_record_t *record)
 {
     server_t *self = context;
+    s_count_traffic(self, record);
     handover_give(record);
     zsock_send(self->pipe, "ip", (int)SERVER_STEP, (void *)record);
 }

@@ -223,7 +223,7 @@ static int s_bind(relay_t *self, const char *bind, err_t *err)
     return 0;
 }
 
-actor_t *relay_new(const relay_config_t *config, err_t *err)
+actor_t *relay_new(const relay_config_t *config, char bound[LINK_ENDPOINT_SIZE], err_t *err)
 {
     static const actor_class_t kind = {s_run, s_error, s_destroy};
     relay_t *self = calloc(1, sizeof(*self));
@@ -234,6 +234,8 @@ actor_t *relay_new(const relay_config_t *config, err_t *err)
         s_destroy(self);
         return NULL;
     }
+    if (bound)
+        (void)snprintf(bound, LINK_ENDPOINT_SIZE, "%s", link_endpoint(self->control));
     wire_hello_t hello = {.threads = 0};
     memcpy(hello.name, config->name, sizeof(hello.name));
     if (gethostname(hello.host, sizeof(hello.host) - 1) != 0)

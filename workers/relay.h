@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "data/dataset.h"
+#include "proto/link.h"
 #include "proto/wire.h"
 #include "workers/actor.h"
 
@@ -16,7 +17,8 @@ typedef struct {
     const dataset_t *data; /* a local copy of the training set, borrowed; or NULL */
 } relay_config_t;
 
-/* Opens the control socket above, and those below that need no job. NULL with *err. */
-actor_t *relay_new(const relay_config_t *config, err_t *err);
+/* Opens the control socket above, and those below that need no job; `bound`, unless it is NULL, is
+ * filled with its own control endpoint. NULL with *err. */
+actor_t *relay_new(const relay_config_t *config, char bound[LINK_ENDPOINT_SIZE], err_t *err);
 
 #endif

@@ -16,6 +16,7 @@ typedef enum {
     RNG_SAMPLE = 2, /* rows of a step; index = row */
     RNG_SHOW = 3,   /* rows shown in pictures; index = position */
     RNG_FAULT = 4,  /* injected faults (proto/chaos.h); step = stream; no bit of a model */
+    RNG_CANNED = 5, /* partials of simulated workers; no bit of a model */
 } rng_purpose_t;
 
 /* The bijection itself, as in the paper's table of known answers. */

@@ -20,6 +20,7 @@ struct link {
     wire_buffer_t *buffer; /* owned */
     link_chaos_t *chaos;   /* owned; NULL without a plan of faults */
     frame_t header;        /* the last received */
+    link_traffic_t traffic;
     char endpoint[LINK_ENDPOINT_SIZE];
     char path[LINK_ENDPOINT_SIZE]; /* of a bound ipc socket; "" for others */
 };
@@ -54,6 +55,12 @@ void link_init(void)
 {
     zsys_init();
     zsys_handler_set(NULL);
+}
+
+void link_many(void)
+{
+    void *context = zsys_init();
+    (void)zmq_ctx_set(context, ZMQ_MAX_SOCKETS, zmq_ctx_get(context, ZMQ_SOCKET_LIMIT));
 }
 
 /* A network that fails and heals is to be used again at once. TCP alone pauses for as long as the
@@ -146,6 +153,19 @@ void *link_socket(link_t *self)
     return zsock_resolve(self->socket);
 }
 
+int link_fd(link_t *self)
+{
+    return zsock_fd(self->socket);
+}
+
+void link_traffic(const link_t *self, link_traffic_t *sum)
+{
+    sum->messages_in += self->traffic.messages_in;
+    sum->bytes_in += self->traffic.bytes_in;
+    sum->messages_out += self->traffic.messages_out;
+    sum->bytes_out += self->traffic.bytes_out;
+}
+
 static int64_t s_held_due_ms(const link_t *self)
 {
     return self && self->chaos ? link_chaos_due_ms(self->chaos) : INT64_MAX;
@@ -196,10 +216,11 @@ bool link_send(link_t *self, const wire_peer_t *peer, const wire_t *message, fra
     bool sent = false;
     void *socket = link_socket(self);
     bool has_frame = frame && frame->present;
+    size_t frame_bytes = has_frame ? frame_size(frame) : 0;
     const void *header;
     size_t size;
-    wire_encode(self->buffer, message, has_frame ? frame_data(frame) : NULL,
-                has_frame ? frame_size(frame) : 0, &header, &size);
+    wire_encode(self->buffer, message, has_frame ? frame_data(frame) : NULL, frame_bytes, &header,
+                &size);
     /* Once a first part is taken, libzmq takes the others too. */
     int more = has_frame ? ZMQ_SNDMORE : 0;
     if (peer && (!s_send_first(socket, peer->bytes, peer->size, ZMQ_SNDMORE) ||
@@ -214,6 +235,8 @@ bool link_send(link_t *self, const wire_peer_t *peer, const wire_t *message, fra
         frame->present = false; /* libzmq has it now, and left an empty message behind */
     }
     sent = true;
+    self->traffic.messages_out++;
+    self->traffic.bytes_out += size + frame_bytes;
 out:
     if (frame)
         frame_clear(frame);
@@ -297,6 +320,8 @@ bool link_receive(link_t *self, wire_peer_t *peer, wire_t *message, frame_t *fra
     frame_clear(&self->header);
     frame_move(&self->header, &raw.header);
     frame_move(frame, &raw.frame);
+    self->traffic.messages_in++;
+    self->traffic.bytes_in += frame_size(&self->header) + frame_size(frame);
     *status = raw.whole ? wire_decode(self->buffer, frame_data(&self->header),
                                       frame_size(&self->header), message)
                         : WIRE_BAD_BYTES;

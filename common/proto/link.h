@@ -26,8 +26,19 @@ typedef enum {
 
 typedef struct link link_t;
 
+/* Whole messages that went through links, and the bytes of their headers and frames. */
+typedef struct {
+    uint64_t messages_in;
+    uint64_t bytes_in;
+    uint64_t messages_out; /* one that is published counts once, however many subscribe */
+    uint64_t bytes_out;
+} link_traffic_t;
+
 /* Before the first socket of the process: leaves signals to the program. */
 void link_init(void);
+
+/* After link_init: as many sockets as libzmq can have (65535) in this process, instead of 1024. */
+void link_many(void);
 
 /* A bound or connected socket. A frame larger than max_frame_bytes closes the peer's connection.
  * NULL with *err naming the endpoint. Sockets belong to the thread that uses them; one made here
@@ -38,6 +49,14 @@ void link_destroy(link_t **self_p);
 
 /* The libzmq socket, for polling. */
 void *link_socket(link_t *self);
+
+/* A descriptor for epoll, where there are too many sockets for zmq_poll: when it is readable,
+ * link_receive until that says false. Also after each link_send, which may have used the event up.
+ */
+int link_fd(link_t *self);
+
+/* Adds to *sum what went through the link since it was made. */
+void link_traffic(const link_t *self, link_traffic_t *sum);
 
 /* zmq_poll over items[0..n); links[i] is the link of items[i], or NULL when it is no link's. A
  * message that a link holds back (proto/link_chaos.h) and that is due by then counts as readable.

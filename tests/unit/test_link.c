@@ -235,6 +235,41 @@ static void test_messages_pass(void **state)
     }
 }
 
+static void test_traffic_is_counted(void **state)
+{
+    (void)state;
+    pair_t pair;
+    s_open(&pair, LINK_CONTROL_SERVER, LINK_CONTROL_WORKER, "tcp://127.0.0.1:*");
+    assert_true(s_send_sample(pair.worker, NULL, WIRE_HELLO, NULL, 0));
+    s_receive(&pair, pair.server);
+    for (int i = 0; i < 2; i++) {
+        assert_true(s_send_sample(pair.server, &pair.peer, WIRE_STEP, "weights", 7));
+        s_receive(&pair, pair.worker);
+    }
+    wire_peer_t stranger = {5, {0, 9, 9, 9, 9}};
+    assert_false(s_send_sample(pair.server, &stranger, WIRE_END, NULL, 0)); /* does not count */
+    link_traffic_t server = {0}, worker = {0}, both = {0};
+    link_traffic(pair.server, &server);
+    link_traffic(pair.worker, &worker);
+    assert_int_equal(server.messages_in, 1);
+    assert_int_equal(server.messages_out, 2);
+    assert_int_equal(worker.messages_in, 2);
+    assert_int_equal(worker.messages_out, 1);
+    assert_int_equal(server.bytes_in, worker.bytes_out);
+    assert_int_equal(server.bytes_out, worker.bytes_in);
+    wire_t step = wire_sample(WIRE_STEP);
+    wire_buffer_t *buffer = wire_buffer_new();
+    const void *header;
+    size_t size;
+    wire_encode(buffer, &step, "weights", 7, &header, &size);
+    assert_int_equal(server.bytes_out, 2 * (size + 7));
+    link_traffic(pair.server, &both);
+    link_traffic(pair.worker, &both);
+    assert_int_equal(both.bytes_in, both.bytes_out);
+    wire_buffer_destroy(&buffer);
+    s_close(&pair);
+}
+
 static void test_gradients_pass_and_are_aligned(void **state)
 {
     (void)state;
@@ -408,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_names_of_planes),
         cmocka_unit_test(test_an_endpoint_in_use),
         scratch_test(test_messages_pass),
+        cmocka_unit_test(test_traffic_is_counted),
         cmocka_unit_test(test_gradients_pass_and_are_aligned),
         cmocka_unit_test(test_garbage_is_refused_and_forgotten),
         cmocka_unit_test(test_a_dead_network_is_noticed_soon),
