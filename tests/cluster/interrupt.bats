@@ -69,7 +69,7 @@ interrupted() {
     wait_for 30 steps_done out 10
     folder=$(socket_folder train)
     kill -TERM -- "-${background[train]}"
-    kill -TERM -- "-${background[train]}"
+    kill -TERM -- "-${background[train]}" || group_gone train # the first may have been enough
     wait_exit 20 train
     expect_status 143
     all_gone train
