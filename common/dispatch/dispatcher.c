@@ -366,8 +366,10 @@ void dispatcher_control(dispatcher_t *self, const wire_peer_t *peer, wire_status
         s_on_hello(self, peer, in);
         return;
     }
-    /* Unknown here, or a member that has missed that this is another job than its own. */
-    if (!member || in->run != self->job.run || in->incarnation != self->job.incarnation) {
+    /* Unknown here, or a member that has missed that this is another job than its own, or one whose
+     * READY was lost and that has heard a step since: it would not say READY again. */
+    if (!member || in->run != self->job.run || in->incarnation != self->job.incarnation ||
+        (member->state == MEMBER_JOINING && in->type == WIRE_HEARTBEAT)) {
         if (in->type != WIRE_BYE)
             dispatcher_send(self, peer, WIRE_REJOIN, NULL);
         return;

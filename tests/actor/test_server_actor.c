@@ -594,6 +594,17 @@ static void test_admission(void **state)
     s_heartbeat(odd, 0);
     peer_expect(odd, WIRE_REJOIN);
 
+    /* one whose READY was lost: it has heard a step of others since, and would not say it again */
+    peer_t *mute = &world->peers[3];
+    s_join(world, mute, "mute", false);
+    uint32_t number = mute->job.worker;
+    s_heartbeat(mute, 1);
+    peer_expect(mute, WIRE_REJOIN);
+    s_hello(mute, "mute");
+    peer_expect(mute, WIRE_WELCOME);
+    assert_int_equal(mute->in.welcome.worker, number);
+    peer_send(mute, mute->control, (wire_t){.type = WIRE_BYE}, NULL, 0);
+
     /* one that says HELLO more than once is still one */
     peer_t *peer = &world->peers[2];
     s_join(world, peer, "a", true);
