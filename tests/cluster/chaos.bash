@@ -6,9 +6,9 @@
 rehearse() {
     local name=$1 workers=$2 plan=$3
     shift 3
-    echo "plan: $plan"
+    echo "# $name: $plan" >&3
     start_background "$name" "$DROVER" train --workers "$workers" --output "$name" --chaos "$plan" "$@"
-    wait_exit 280 "$name"
+    wait_exit "${rehearse_seconds:-60}" "$name"
     expect_status 0
     grep -qF " chaos.plan process=train plan=$plan" "$name.log"
 }
@@ -34,7 +34,7 @@ injected_at_least() {
     shift
     for wanted; do
         n=$(injected "$name" "${wanted%=*}")
-        echo "${wanted%=*}: $n, expected at least ${wanted#*=}"
+        echo "# $name: ${wanted%=*} $n, expected at least ${wanted#*=}" >&3
         [ "$n" -ge "${wanted#*=}" ]
     done
 }

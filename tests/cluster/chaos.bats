@@ -3,7 +3,7 @@ load ../helpers
 load cluster
 load chaos
 
-settings=(--set training.block_rows=240 --set training.steps=100 --set checkpoint.every_steps=5)
+settings=(--set training.block_rows=240 --set training.steps=60 --set checkpoint.every_steps=5)
 
 setup_file() {
     make_data 6000
@@ -34,6 +34,7 @@ every_fault() {
     rehearse run 4 seed=3,drop=0.02 --data "$data" "${settings[@]}"
     same_as_calm "$BATS_FILE_TMPDIR/digits.run" run
     injected_at_least run drops=20
+    [ "$(metric run workers | tail -n 1)" = 4 ] # whatever of their joining was lost
     [ "$(injected run kills)" -eq 0 ]
 }
 
@@ -41,9 +42,9 @@ every_fault() {
 @test "a server and workers with plans of their own" {
     data_of digits
     start_server server --data "$data" --output out "${settings[@]}" --bind "ipc://$work/control" \
-        --set server.min_workers=2 --chaos drop=0.02
+        --set server.min_workers=2 --chaos drop=0.05
     start_worker one --chaos seed=8,delay=0.1:20ms
-    start_worker two --chaos corrupt=0.05,duplicate=0.05
+    start_worker two --chaos corrupt=0.1,duplicate=0.1
     wait_exit 60 server
     expect_status 0
     injected_at_least server drops=1
@@ -62,8 +63,8 @@ every_fault() {
 @test "a server that is killed all the time is not given up" {
     data_of digits
     start_background run "$DROVER" train --data "$data" --output out --chaos kill=10 "${settings[@]}"
-    wait_for_line 30 run 'chaos\.kill name=server tick=1[2-9]'
-    [ "$(grep -c 'server\.restarted' run.log)" -gt 10 ]
+    restarted() { [ "$(grep -c 'server\.restarted' run.log)" -ge "$1" ]; }
+    wait_for 30 restarted 12 # a server that crashes by itself is given up after ten in a row
     run ! grep 'given up' run.log
     signal run TERM
     wait_exit 20 run
