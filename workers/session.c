@@ -439,7 +439,7 @@ void session_pause(session_t *self)
 {
     s_drop_work(self);
     self->bye = self->state == STATE_WORKING || self->state == STATE_ADMITTED;
-    self->state = STATE_PAUSED;
+    self->state = self->draining ? STATE_OVER : STATE_PAUSED;
 }
 
 void session_resume(session_t *self, const char *kernel, int64_t now_ms)

@@ -68,7 +68,8 @@ int64_t session_deadline_ms(const session_t *self);
  * wants SESSION_LEAVE. */
 void session_drain(session_t *self);
 
-/* It has nobody to compute any more: says BYE, if it had joined, and waits for session_resume. */
+/* It has nobody to compute any more: says BYE, if it had joined, and waits for session_resume, or
+ * leaves if it was told to. */
 void session_pause(session_t *self);
 
 /* Joins (again), naming that kernel. */

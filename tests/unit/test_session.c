@@ -557,6 +557,19 @@ static void test_pauses(void **state)
     s_expect(session, 7, SESSION_CANCEL);
     s_expect_send(session, 7, WIRE_HELLO);
     s_end(&session, &data);
+
+    data = s_data(0);
+    session = s_new(data, 1); /* it was about to leave: nobody will do what it waits for */
+    s_join(session, data, 0);
+    s_step(session, 1, 0, 2);
+    s_expect_compute(session, 1, 1, 0);
+    session_drain(session);
+    s_expect(session, 0, SESSION_NOTHING);
+    session_pause(session);
+    s_expect(session, 0, SESSION_CANCEL);
+    s_expect_send(session, 0, WIRE_BYE);
+    s_expect(session, 0, SESSION_LEAVE);
+    s_end(&session, &data);
 }
 
 static void test_rejoins(void **state)
