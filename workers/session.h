@@ -48,7 +48,8 @@ void session_destroy(session_t **self_p);
  * of a step that the actor must keep until the next such message. */
 bool session_message(session_t *self, const wire_t *message, size_t frame_size, int64_t now_ms);
 
-/* After SESSION_SET_UP was done. */
+/* After SESSION_SET_UP was done. Does nothing, as session_resume, for one that leaves or was refused
+ * meanwhile. */
 void session_ready(session_t *self, int64_t now_ms);
 
 /* Rows arrived. False when they are none that were asked for. */

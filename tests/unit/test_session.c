@@ -572,6 +572,38 @@ static void test_pauses(void **state)
     s_end(&session, &data);
 }
 
+/* What is above and what is below happens at the same time, and leaving goes before. */
+static void test_neither_readies_nor_resumes_what_leaves(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 3; how++) {
+        dataset_t *data = s_data(0);
+        session_t *session = s_new(data, 1);
+        s_expect_send(session, 0, WIRE_HELLO);
+        wire_t welcome = s_welcome(data);
+        wire_t end = {.type = WIRE_END, .run = RUN};
+        (void)session_message(session, &welcome, 0, 0);
+        s_expect(session, 0, SESSION_CANCEL);
+        s_expect(session, 0, SESSION_SET_UP);
+        if (how == 0) {
+            session_drain(session);
+            session_ready(session, 0);
+            s_expect_send(session, 0, WIRE_BYE);
+        } else if (how == 1) {
+            (void)session_message(session, &end, 0, 0);
+            session_ready(session, 0);
+        } else {
+            session_pause(session);
+            s_expect(session, 0, SESSION_CANCEL);
+            s_expect_send(session, 0, WIRE_BYE);
+            session_drain(session);
+            session_resume(session, "dense/Haswell", 0);
+        }
+        s_expect(session, 0, SESSION_LEAVE);
+        s_end(&session, &data);
+    }
+}
+
 static void test_rejoins(void **state)
 {
     (void)state;
@@ -817,6 +849,7 @@ int main(void)
         cmocka_unit_test(test_drains),
         cmocka_unit_test(test_goes_by_its_newest_number),
         cmocka_unit_test(test_pauses),
+        cmocka_unit_test(test_neither_readies_nor_resumes_what_leaves),
         cmocka_unit_test(test_rejoins),
         cmocka_unit_test(test_takes_another_kernel),
         cmocka_unit_test(test_refusals_are_final),
