@@ -13,6 +13,7 @@
 int signals_open(bool children)
 {
     signal(SIGPIPE, SIG_IGN); /* a reader of our output that leaves does not end a training */
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk, not the end */
     sigset_t set;
     struct sigaction now;
     sigemptyset(&set);
