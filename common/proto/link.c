@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -53,8 +56,13 @@ static bool s_is_router(const link_t *self)
 
 void link_init(void)
 {
+    struct rlimit limit;
     zsys_init();
     zsys_handler_set(NULL);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max; /* every peer takes a descriptor on each plane */
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void link_many(void)
@@ -104,19 +112,42 @@ static link_t *s_new(link_role_t role, size_t max_frame_bytes)
     return self;
 }
 
+/* The path of an ipc endpoint, "" for others. */
+static const char *s_path(const char *endpoint)
+{
+    return strncmp(endpoint, "ipc://", 6) == 0 && endpoint[6] != '@' ? endpoint + 6 : "";
+}
+
+/* Does a process listen on the socket of that path? libzmq would take it away from it. */
+static bool s_is_taken(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool taken = false;
+    if (fd < 0)
+        return false;
+    if (path[0] && strlen(path) < sizeof(address.sun_path)) {
+        memcpy(address.sun_path, path, strlen(path));
+        taken = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ||
+                errno == EAGAIN; /* and others wait for it already */
+    }
+    (void)close(fd);
+    return taken;
+}
+
 link_t *link_bind(link_role_t role, const char *endpoint, size_t max_frame_bytes, err_t *err)
 {
     link_t *self = s_new(role, max_frame_bytes);
-    if (zsock_bind(self->socket, "%s", endpoint) < 0) {
-        errno = zmq_errno();
+    bool taken = s_is_taken(s_path(endpoint));
+    if (taken || zsock_bind(self->socket, "%s", endpoint) < 0) {
+        errno = taken ? EADDRINUSE : zmq_errno();
         err_set(err, "server.bind: %s: cannot bind the %s plane: %s", endpoint, s_roles[role].plane,
                 zmq_strerror(errno));
         link_destroy(&self);
         return NULL;
     }
     (void)snprintf(self->endpoint, sizeof(self->endpoint), "%s", zsock_endpoint(self->socket));
-    if (strncmp(endpoint, "ipc://", 6) == 0 && endpoint[6] != '@')
-        (void)snprintf(self->path, sizeof(self->path), "%s", endpoint + 6);
+    (void)snprintf(self->path, sizeof(self->path), "%s", s_path(endpoint));
     return self;
 }
 

@@ -34,7 +34,8 @@ typedef struct {
     uint64_t bytes_out;
 } link_traffic_t;
 
-/* Before the first socket of the process: leaves signals to the program. */
+/* Before the first socket of the process: leaves signals to the program, and raises the limit of
+ * file descriptors as far as it goes. */
 void link_init(void);
 
 /* After link_init: as many sockets as libzmq can have (65535) in this process, instead of 1024. */

@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "proto/link.h"
 #include "scratch.h"
@@ -144,6 +148,44 @@ static void test_an_endpoint_in_use(void **state)
     scratch_assert_contains(err.text, "10.0.0.1:5570: cannot connect the control plane: ");
     link_destroy(&first);
     link_destroy(&first);
+}
+
+/* A socket of the file system belongs to who listens on it; what a dead process left is replaced.
+ */
+static void test_takes_no_ipc_endpoint_away(void **state)
+{
+    char ipc[128];
+    err_t err = {{0}};
+    (void)snprintf(ipc, sizeof(ipc), "ipc://%s/taken", (const char *)*state);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *path = ipc + strlen("ipc://");
+    assert_true(strlen(path) < sizeof(address.sun_path));
+    memcpy(address.sun_path, path, strlen(path));
+    int left = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(left, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(close(left), 0);
+    link_t *first = link_bind(LINK_CONTROL_SERVER, ipc, 0, &err);
+    assert_non_null(first);
+    assert_null(link_bind(LINK_CONTROL_SERVER, ipc, 0, &err));
+    scratch_assert_contains(err.text,
+                            "/taken: cannot bind the control plane: Address already in use");
+    assert_int_equal(access(address.sun_path, F_OK), 0);
+    link_destroy(&first);
+    first = link_bind(LINK_CONTROL_SERVER, ipc, 0, &err);
+    assert_non_null(first);
+    link_destroy(&first);
+}
+
+static void test_raises_the_limit_of_descriptors(void **state)
+{
+    (void)state;
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = 100;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    link_init();
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(limit.rlim_cur, limit.rlim_max);
 }
 
 /* Two ends of a plane and what the last message brought. */
@@ -442,6 +484,8 @@ int main(void)
         cmocka_unit_test(test_planes_of_an_endpoint),
         cmocka_unit_test(test_names_of_planes),
         cmocka_unit_test(test_an_endpoint_in_use),
+        scratch_test(test_takes_no_ipc_endpoint_away),
+        cmocka_unit_test(test_raises_the_limit_of_descriptors),
         scratch_test(test_messages_pass),
         cmocka_unit_test(test_traffic_is_counted),
         cmocka_unit_test(test_gradients_pass_and_are_aligned),
