@@ -300,8 +300,11 @@ void forwarder_control(forwarder_t *self, const wire_peer_t *peer, wire_status_t
 void forwarder_fetch(forwarder_t *self, const wire_peer_t *peer, wire_status_t status,
                      const wire_t *in)
 {
-    if (self->dispatcher)
-        dispatcher_fetch(self->dispatcher, peer, status, in);
+    if (!self->dispatcher)
+        return;
+    if (status == WIRE_OK && in->type == WIRE_FETCH && in->run == self->run)
+        session_want_rows(self->session, in->fetch.first, in->fetch.n_rows);
+    dispatcher_fetch(self->dispatcher, peer, status, in);
 }
 
 void forwarder_partial(forwarder_t *self, wire_status_t status, const wire_t *in, frame_t *frame)

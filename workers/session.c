@@ -293,6 +293,12 @@ void session_ready(session_t *self, int64_t now_ms)
     self->heartbeat_due_ms = now_ms;
 }
 
+void session_want_rows(session_t *self, uint32_t first, uint32_t n_rows)
+{
+    if (self->rows && n_rows > 0 && (uint64_t)first + n_rows <= self->job.sampler.n_rows)
+        rowcache_want(self->rows, first, first + n_rows);
+}
+
 bool session_rows(session_t *self, const wire_t *message, const uint8_t *images, size_t image_bytes)
 {
     return message->type == WIRE_ROWS && self->rows && message->run == self->run &&
@@ -496,8 +502,8 @@ int64_t session_silence_ms(const session_t *self, int64_t now_ms)
 const char *session_waits_for(const session_t *self, int64_t now_ms)
 {
     bool silent = session_silence_ms(self, now_ms) > WAIT_MS;
-    if (self->state == STATE_PAUSED)
-        return "workers";
+    if (self->state == STATE_PAUSED || (self->state == STATE_ADMITTED && self->setting_up))
+        return "workers"; /* the latter, where set up, is a relay's only */
     if (self->state == STATE_JOINING)
         return silent ? "welcome" : NULL;
     if (self->state == STATE_WORKING && silent)

@@ -48,9 +48,12 @@ void session_destroy(session_t **self_p);
  * of a step that the actor must keep until the next such message. */
 bool session_message(session_t *self, const wire_t *message, size_t frame_size, int64_t now_ms);
 
-/* After SESSION_SET_UP was done. Does nothing, as session_resume, for one that leaves or was refused
- * meanwhile. */
+/* After SESSION_SET_UP was done. Does nothing, as session_resume, for one that leaves or was
+ * refused meanwhile. */
 void session_ready(session_t *self, int64_t now_ms);
+
+/* A worker below a relay asks for rows that may not have been asked for above. */
+void session_want_rows(session_t *self, uint32_t first, uint32_t n_rows);
 
 /* Rows arrived. False when they are none that were asked for. */
 bool session_rows(session_t *self, const wire_t *message, const uint8_t *images,

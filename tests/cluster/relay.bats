@@ -118,6 +118,13 @@ same_bits() {
     same_bits
 }
 
+@test "a worker below a relay asks for rows that the relay was not asked for" {
+    server --bind "ipc://$work/s" --set server.min_workers=2
+    start_relay relay "$endpoint" --bind "ipc://$work/r"
+    run -0 "$python" "$DROVER_SOURCE_DIR/tests/python/scripted_peer.py" rows "$endpoint"
+    [ "$output" = 5999 ]
+}
+
 @test "a relay that cannot be: exit status and one line" {
     run "$DROVER" relay
     expect_status 2

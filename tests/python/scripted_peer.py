@@ -6,6 +6,8 @@ Usage: scripted_peer.py hello ENDPOINT [--version V] [--kernel K] [--digest D] [
          joins, says READY with that and prints the answer
        scripted_peer.py partials ENDPOINT KIND [--name N]
          joins and answers all that it is asked for with a PARTIAL that is bad in a certain way, until it is refused
+       scripted_peer.py rows ENDPOINT
+         joins and prints the last row's number, which it asks for until it is there
        scripted_peer.py noise ENDPOINT
          joins and sends what is not a message, on all planes
        scripted_peer.py server ENDPOINT [--version V]
@@ -54,8 +56,12 @@ class Peer:
 
     def hello(self):
         a = self.arguments
-        self.say(self.control, protocol.HELLO, [a.name, "here", a.kernel, 1, a.digest or "", 0],
-                 version=a.version)
+        until = time.monotonic() + DEADLINE_MS / 1000
+        while time.monotonic() < until:  # a relay answers when it has joined itself
+            self.say(self.control, protocol.HELLO, [a.name, "here", a.kernel, 1, a.digest or "", 0],
+                     version=a.version)
+            if self.control.poll(250):
+                break
         kind, self.run, self.incarnation, _, fields = self.hear(
             self.control, protocol.WELCOME, protocol.REFUSED)
         return kind, fields
@@ -126,6 +132,22 @@ def partials(peer):
                 sent += 1
         peer.say(peer.control, protocol.HEARTBEAT, [0])
     sys.exit("not refused in time")
+
+
+def rows(peer):
+    peer.join()
+    peer.ready()
+    last = peer.job.n_rows - 1
+    until = time.monotonic() + DEADLINE_MS / 1000
+    while time.monotonic() < until:
+        peer.say(peer.control, protocol.HEARTBEAT, [0])
+        peer.say(peer.data, protocol.FETCH, [last, 1])
+        if peer.data.poll(100):
+            kind, _, _, _, fields, _ = protocol.decode(peer.data.recv_multipart())
+            assert kind == protocol.ROWS and fields[:2] == [last, 1], fields
+            print(last)
+            return
+    sys.exit("no rows in time")
 
 
 def noise(peer):
@@ -207,7 +229,7 @@ def main():
         kind, *_, fields = peer.hear(peer.control, protocol.REFUSED)
         say_answer(kind, fields)
     else:
-        {"partials": partials, "noise": noise}[arguments.role](peer)
+        {"partials": partials, "noise": noise, "rows": rows}[arguments.role](peer)
     peer.context.destroy()
 
 

@@ -213,7 +213,7 @@ static void test_joins(void **state)
     s_expect(session, due_ms, SESSION_CANCEL);
     s_expect(session, due_ms, SESSION_SET_UP);
     s_expect(session, due_ms, SESSION_NOTHING); /* the actor is at it */
-    welcome.welcome.worker = ME - 1;                /* the answer to the other HELLO */
+    welcome.welcome.worker = ME - 1;            /* the answer to the other HELLO */
     assert_false(session_message(session, &welcome, 0, due_ms));
     assert_int_equal(session_job(session)->worker, ME);
     s_expect(session, due_ms, SESSION_NOTHING);
@@ -543,8 +543,11 @@ static void test_pauses(void **state)
     wire_t welcome = s_welcome(data);
     (void)session_message(session, &welcome, 0, 5);
     s_expect(session, 5, SESSION_CANCEL);
+    assert_null(session_waits_for(session, 5));
     s_expect(session, 5, SESSION_SET_UP);
+    assert_string_equal(session_waits_for(session, 5), "workers");
     session_ready(session, 5);
+    assert_null(session_waits_for(session, 5));
     s_expect_send(session, 5, WIRE_READY);
     s_step(session, 1, 0, 2);
     s_expect_compute(session, 1, 1, 0);
