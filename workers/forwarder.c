@@ -14,12 +14,13 @@ struct forwarder {
     forwarder_ports_t ports;
     session_t *session;       /* owned; to what is above */
     dispatcher_t *dispatcher; /* owned; to what is below; NULL before the first job */
-    uint64_t run;             /* of the dispatcher's job ... */
-    uint32_t above;           /* ... and its incarnation above */
-    uint32_t incarnation;     /* below */
-    bool resumed;             /* the session joins or has joined */
-    bool joining;             /* it was set up, and waits for a worker to be ready ... */
-    bool working;             /* ... and has had one since */
+    wire_welcome_t job;       /* the dispatcher's, its run ... */
+    uint64_t run;
+    uint32_t above;       /* ... and its incarnation above */
+    uint32_t incarnation; /* below */
+    bool resumed;         /* the session joins or has joined */
+    bool joining;         /* it was set up, and waits for a worker to be ready ... */
+    bool working;         /* ... and has had one since */
     bool draining;
     frame_t current; /* the newest step's weights */
     uint32_t step;
@@ -80,6 +81,15 @@ static bool s_has_rows(const void *context, uint32_t first, uint32_t end)
     return rowcache_has(context, first, end);
 }
 
+/* Has the dispatcher the trees, gradients and rows of that job? Those of one run always have. */
+static bool s_fits(const forwarder_t *self, const wire_welcome_t *job)
+{
+    const sampler_t *a = &self->job.sampler, *b = &job->sampler;
+    return memcmp(&self->job.model, &job->model, sizeof(job->model)) == 0 && a->seed == b->seed &&
+           a->fraction == b->fraction && a->n_rows == b->n_rows && a->block_rows == b->block_rows &&
+           strcmp(self->job.digest, job->digest) == 0;
+}
+
 /* A job. The dispatcher of the same one goes on with its workers. */
 static int s_set_up(forwarder_t *self)
 {
@@ -91,11 +101,12 @@ static int s_set_up(forwarder_t *self)
         return -1;
     self->joining = true;
     self->working = false;
-    if (self->dispatcher && run == self->run && above == self->above)
+    if (self->dispatcher && run == self->run && above == self->above && s_fits(self, job))
         return 0;
     if (self->dispatcher)
         dispatcher_release(self->dispatcher, WIRE_REJOIN);
     dispatcher_destroy(&self->dispatcher);
+    self->job = *job;
     self->run = run;
     self->above = above;
     const rowcache_t *rows = session_rowcache(self->session);
