@@ -185,9 +185,20 @@ const wire_range_t *round_owed(round_t *self, uint32_t worker, uint32_t *n)
     return round_plan(self, n);
 }
 
+/* Is the block in one of the first n open assignments, a worker's? */
+static bool s_owed_before(const round_t *self, uint32_t n, uint32_t worker, uint32_t block)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (self->open[i].range.worker == worker && self->open[i].range.first <= block &&
+            block < self->open[i].range.end)
+            return true;
+    return false;
+}
+
 uint32_t round_owed_blocks(const round_t *self, const reduce_t *tree, uint32_t worker)
 {
     uint32_t n = 0;
+    bool asked_before = false; /* then some blocks may have been asked for twice */
     for (uint32_t i = 0; i < self->n_open; i++) {
         const wire_range_t *range = &self->open[i].range;
         uint32_t first, end;
@@ -195,8 +206,13 @@ uint32_t round_owed_blocks(const round_t *self, const reduce_t *tree, uint32_t w
             continue;
         for (uint32_t from = range->first;
              from < range->end && reduce_missing(tree, from, &first, &end) && first < range->end;
-             from = end)
-            n += (end < range->end ? end : range->end) - first;
+             from = end) {
+            end = end < range->end ? end : range->end;
+            for (uint32_t block = first; asked_before && block < end; block++)
+                n -= s_owed_before(self, i, worker, block);
+            n += end - first;
+        }
+        asked_before = true;
     }
     return n;
 }

@@ -329,8 +329,13 @@ static void test_a_single_late_worker_is_asked_again(void **state)
         now_ms = late_ms;
         s_assert_plan(world.round, PLAN({1, 0, 4}));
         assert_int_equal(round_reissued(world.round), 4 * i);
+        assert_int_equal(round_owed_blocks(world.round, world.tree, 1), 4); /* each once */
+        assert_int_equal(round_owed_blocks(world.round, world.tree, 2), 0);
     }
+    s_done(world.tree, 1, 2, 4);
+    assert_int_equal(round_owed_blocks(world.round, world.tree, 1), 3);
     s_done(world.tree, 0, 4, 4);
+    assert_int_equal(round_owed_blocks(world.round, world.tree, 1), 0);
     round_tick(world.round, world.tree, s_two, 1, now_ms);
     assert_true(isinf(round_deadline_ms(world.round)));
     s_end(&world);
