@@ -159,14 +159,13 @@ static uint32_t s_needed(const coordinator_t *self)
     return self->step == self->job.step ? self->job.min_workers : 1;
 }
 
-/* Begins the next step if there are workers for it, or says that it waits for them: once training
- * has begun, when there are none, be it in the middle of a step. */
+/* Begins the next step if there are workers for it. */
 static void s_advance(coordinator_t *self)
 {
     uint32_t needed = s_needed(self);
     uint32_t n_active = dispatcher_active(self->dispatcher);
     double now_ms = s_now_ms(self);
-    if (coordinator_finished(self) || (self->running && n_active > 0))
+    if (self->running || coordinator_finished(self))
         return;
     if (n_active >= needed) {
         self->started_ms = now_ms;

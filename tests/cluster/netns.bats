@@ -81,7 +81,7 @@ loses_one() {
     unplug one two
     wait_for 30 said 1 'worker\.lost name=one '
     wait_for 30 said 1 'worker\.lost name=two '
-    wait_for 30 said 1 'server\.waiting for=workers there=0 '
+    wait_for 30 said 1 'step\.waiting .*: nobody is there to compute them$'
     plug one two
     wait_for 30 said 2 'worker\.joined name=one '
     wait_for 30 said 2 'worker\.joined name=two '
