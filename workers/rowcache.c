@@ -27,7 +27,7 @@ typedef struct {
     chunk_state_t state;
     uint32_t n_asked;
     int64_t asked_ms; /* for the first time */
-    int64_t due_ms;   /* when to ask again */
+    int64_t again_ms; /* for the last time */
 } chunk_t;
 
 struct rowcache {
@@ -128,13 +128,22 @@ static uint32_t s_chunk_rows(const rowcache_t *self, uint32_t i)
 static void s_measure(rowcache_t *self, int64_t now_ms)
 {
     double answer_ms = (double)(now_ms - self->answer_to);
-    if (self->answered && self->answer_ms > 0)
-        self->answer_ms += (answer_ms - self->answer_ms) / 8;
-    else if (self->answered)
-        self->answer_ms = answer_ms > 1 ? answer_ms : 1;
+    if (!self->answered)
+        return;
     self->answered = false;
+    if (answer_ms < 1)
+        answer_ms = 1;
+    if (self->answer_ms > 0) {
+        self->answer_ms += (answer_ms - self->answer_ms) / 8;
+        return;
+    }
+    /* The first of several; the others come one after the other. */
+    double others_ms = CREDIT * answer_ms;
+    double most_ms = (double)LOST_MS / LOST_FACTOR;
+    self->answer_ms = others_ms < most_ms ? others_ms : answer_ms > most_ms ? answer_ms : most_ms;
 }
 
+/* How long to wait for the answer to a request that was made so many times. */
 static int64_t s_wait_ms(const rowcache_t *self, uint32_t n_asked)
 {
     int64_t wait_ms = LOST_MS;
@@ -143,7 +152,7 @@ static int64_t s_wait_ms(const rowcache_t *self, uint32_t n_asked)
     if (wait_ms < SOON_MS)
         wait_ms = SOON_MS;
     int64_t longest_ms = wait_ms > LOST_MS ? wait_ms : LOST_MS;
-    for (; n_asked > 0 && wait_ms < longest_ms; n_asked--)
+    for (; n_asked > 1 && wait_ms < longest_ms; n_asked--)
         wait_ms *= 2;
     return wait_ms < longest_ms ? wait_ms : longest_ms;
 }
@@ -156,7 +165,8 @@ bool rowcache_next(rowcache_t *self, int64_t now_ms, uint32_t *first, uint32_t *
     bool credit = self->n_asked < CREDIT;
     for (uint32_t i = 0; i < self->n_chunks; i++) {
         chunk_t *chunk = &self->chunks[i];
-        bool lost = chunk->state == CHUNK_ASKED && now_ms >= chunk->due_ms;
+        bool lost = chunk->state == CHUNK_ASKED &&
+                    now_ms - chunk->again_ms >= s_wait_ms(self, chunk->n_asked);
         bool wanted = chunk->state == CHUNK_WANTED && credit;
         if (!lost && !wanted)
             continue;
@@ -168,7 +178,8 @@ bool rowcache_next(rowcache_t *self, int64_t now_ms, uint32_t *first, uint32_t *
             chunk->asked_ms = now_ms;
         self->stuck |= lost && now_ms - chunk->asked_ms >= LOST_MS;
         chunk->state = CHUNK_ASKED;
-        chunk->due_ms = now_ms + s_wait_ms(self, chunk->n_asked++);
+        chunk->again_ms = now_ms;
+        chunk->n_asked++;
         *first = i * self->chunk_rows;
         *n_rows = s_chunk_rows(self, i);
         return true;

@@ -16,8 +16,10 @@ setup_file() {
 }
 
 every_fault() {
+    local kill=0.3
+    [ "$DROVER_SLOWNESS" -eq 1 ] || kill=0.05 # a server needs longer to its first checkpoint
     data_of "$1"
-    rehearse run 4 seed=7,kill=0.3,stall=0.3:300ms,drop=0.02,delay=0.05:100ms,duplicate=0.02,corrupt=0.02 \
+    rehearse run 4 "seed=7,kill=$kill,stall=0.3:300ms,drop=0.02,delay=0.05:100ms,duplicate=0.02,corrupt=0.02" \
         --data "$data" "${settings[@]}"
     same_as_calm "$BATS_FILE_TMPDIR/$1.run" run
     injected_at_least run kills=1 stalls=1 drops=1 delays=1 duplicates=1 corruptions=1
