@@ -17,6 +17,10 @@
 #include "base/handover.h"
 #include "proto/link_chaos.h"
 
+/* Connections that the system holds for a bound socket until libzmq takes them: a server that is
+ * started again has all its workers back at once. The system may allow less. */
+#define BACKLOG 4096
+
 struct link {
     link_role_t role;
     zsock_t *socket;       /* owned */
@@ -78,6 +82,7 @@ void link_many(void)
  * took, however slow the network. What is lost on the way the protocol repeats. */
 static void s_tune(zsock_t *socket)
 {
+    zsock_set_backlog(socket, BACKLOG);
     zsock_set_tcp_maxrt(socket, 3000); /* ms, as long as the server waits for a sign of life */
     zsock_set_tcp_keepalive(socket, 1);
     zsock_set_tcp_keepalive_idle(socket, 1); /* s */
