@@ -18,8 +18,12 @@ struct membership {
     int64_t liveness_ms;
     member_t *members; /* owned */
     uint32_t n_members;
+    uint32_t n_active;
     uint32_t room;
     uint32_t last_id;
+    uint32_t *places; /* owned; (n_places): ids by a hash of their peers, 0 where none is */
+    uint32_t n_places;
+    uint32_t n_taken;                /* places with an id, also those of members that are gone */
     wire_quarantined_t *quarantined; /* owned */
     uint32_t *quarantined_ids;       /* owned; of the same */
     uint32_t n_quarantined;
@@ -45,17 +49,59 @@ void membership_destroy(membership_t **self_p)
     if (!self)
         return;
     free(self->members);
+    free(self->places);
     free(self->quarantined);
     free(self->quarantined_ids);
     free(self);
 }
 
+/* Where to look for a peer first; n_places is a power of two. */
+static uint32_t s_first_place(const membership_t *self, const wire_peer_t *peer)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (uint8_t i = 0; i < peer->size; i++)
+        hash = (hash ^ peer->bytes[i]) * 16777619u;
+    return (hash ^ hash >> 16) & (self->n_places - 1);
+}
+
+static void s_take_place(membership_t *self, const member_t *member)
+{
+    uint32_t place = s_first_place(self, &member->peer);
+    while (self->places[place])
+        place = (place + 1) & (self->n_places - 1);
+    self->places[place] = member->id;
+    self->n_taken++;
+}
+
+/* A place for the newest member; at least every second place stays free. */
+static void s_enter(membership_t *self)
+{
+    if (2 * (self->n_taken + 1) <= self->n_places) {
+        s_take_place(self, &self->members[self->n_members - 1]);
+        return;
+    }
+    self->n_places = 16;
+    while (self->n_places < 4 * self->n_members)
+        self->n_places *= 2;
+    free(self->places);
+    self->places = calloc(self->n_places, sizeof(uint32_t));
+    if (!self->places)
+        abort();
+    self->n_taken = 0;
+    for (uint32_t i = 0; i < self->n_members; i++)
+        s_take_place(self, &self->members[i]);
+}
+
 member_t *membership_by_peer(membership_t *self, const wire_peer_t *peer)
 {
-    for (uint32_t i = 0; i < self->n_members; i++) {
-        const wire_peer_t *other = &self->members[i].peer;
-        if (other->size == peer->size && memcmp(other->bytes, peer->bytes, peer->size) == 0)
-            return &self->members[i];
+    if (self->n_places == 0)
+        return NULL;
+    for (uint32_t i = s_first_place(self, peer); self->places[i];
+         i = (i + 1) & (self->n_places - 1)) {
+        member_t *member = membership_by_id(self, self->places[i]);
+        if (member && member->peer.size == peer->size &&
+            memcmp(member->peer.bytes, peer->bytes, peer->size) == 0)
+            return member;
     }
     return NULL;
 }
@@ -94,10 +140,7 @@ member_t *membership_list(membership_t *self, uint32_t *n)
 
 uint32_t membership_active(const membership_t *self)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < self->n_members; i++)
-        n += self->members[i].state == MEMBER_ACTIVE;
-    return n;
+    return self->n_active;
 }
 
 const char *membership_kernel(const membership_t *self)
@@ -166,6 +209,7 @@ member_t *membership_hello(membership_t *self, const wire_peer_t *peer, const wi
     member->relay = hello->relay;
     member->last_seen_ms = now_ms;
     member->hello_ms = (double)now_ms;
+    s_enter(self);
     return member;
 }
 
@@ -180,6 +224,7 @@ bool membership_ready(membership_t *self, member_t *member, const wire_ready_t *
     else if (strcmp(ready->digest, self->job.digest) != 0)
         s_refuse(refusal, WIRE_REFUSED_DIGEST, ready->digest, self->job.digest);
     else {
+        self->n_active += member->state != MEMBER_ACTIVE;
         member->state = MEMBER_ACTIVE;
         self->kernel_stands = true;
         return true;
@@ -255,6 +300,7 @@ void membership_remove(membership_t *self, uint32_t id)
     for (uint32_t i = 0; i < self->n_members; i++) {
         if (self->members[i].id != id)
             continue;
+        self->n_active -= self->members[i].state == MEMBER_ACTIVE;
         memmove(&self->members[i], &self->members[i + 1],
                 (self->n_members - i - 1) * sizeof(member_t));
         self->n_members--;

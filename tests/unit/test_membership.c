@@ -271,11 +271,46 @@ static void test_doubt_grows_with_lateness_and_goes_with_answers(void **state)
     assert_true(member.doubt == 0.375);
 }
 
+/* Members come and go, more than there ever are at a time; each is found by its peer, and nobody
+ * who is gone. */
+static void test_many_peers(void **state)
+{
+    (void)state;
+    enum {
+        N = 2000,
+        STAY = 97
+    };
+    membership_t *members = s_new(true, "");
+    for (uint32_t i = 0; i < N; i++) {
+        wire_peer_t peer = {5, {0, 7, 0, (uint8_t)(i >> 8), (uint8_t)i}};
+        wire_hello_t hello = s_hello("w", "k");
+        wire_refusal_t refusal;
+        assert_null(membership_by_peer(members, &peer));
+        member_t *member = membership_hello(members, &peer, &hello, i, &refusal);
+        assert_int_equal(member->id, i + 1);
+        assert_ptr_equal(membership_hello(members, &peer, &hello, i, &refusal), member);
+        if (i % 2)
+            s_activate(members, member);
+        if (i >= STAY)
+            membership_remove(members, i + 1 - STAY);
+        assert_int_equal(membership_active(members), i < STAY ? (i + 1) / 2 : (STAY + i % 2) / 2);
+    }
+    for (uint32_t i = 0; i < N; i++) {
+        wire_peer_t peer = {5, {0, 7, 0, (uint8_t)(i >> 8), (uint8_t)i}};
+        const member_t *member = membership_by_peer(members, &peer);
+        assert_int_equal(member != NULL, i >= N - STAY);
+        if (member)
+            assert_int_equal(member->id, i + 1);
+    }
+    membership_destroy(&members);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_doubt_grows_with_lateness_and_goes_with_answers),
         cmocka_unit_test(test_joins),
+        cmocka_unit_test(test_many_peers),
         cmocka_unit_test(test_refuses_other_data),
         cmocka_unit_test(test_kernels_strict_and_fast),
         cmocka_unit_test(test_ready_must_fit_the_job),
