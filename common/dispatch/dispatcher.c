@@ -176,6 +176,7 @@ void dispatcher_begin(dispatcher_t *self, uint32_t step, frame_t *weights, const
 void dispatcher_want(dispatcher_t *self, node_t node)
 {
     aggregate_want(self->aggregate, node);
+    round_wanted(self->round);
     self->changed = true;
 }
 

@@ -51,6 +51,7 @@ struct round {
     uint32_t ends_room;
     bool *asked; /* owned; (n_blocks): was somebody asked for the block in this step? */
     bool any_speed_known;
+    bool covered; /* for each missing block somebody is on time, and nothing has changed that */
     uint32_t n_reissued;
 };
 
@@ -151,6 +152,7 @@ void round_begin(round_t *self, const reduce_t *tree, const round_worker_t *work
     uint32_t first, end;
     for (uint32_t from = 0; n_workers > 0 && reduce_missing(tree, from, &first, &end); from = end)
         s_issue_range(self, workers, n_workers, first, end, true, now_ms);
+    self->covered = n_workers > 0;
 }
 
 const wire_range_t *round_plan(const round_t *self, uint32_t *n)
@@ -165,8 +167,14 @@ static void s_drop(round_t *self, uint32_t i)
     self->n_open--;
 }
 
+void round_wanted(round_t *self)
+{
+    self->covered = false;
+}
+
 void round_lost(round_t *self, uint32_t worker)
 {
+    self->covered = false;
     for (uint32_t i = self->n_open; i-- > 0;)
         if (self->open[i].range.worker == worker)
             s_drop(self, i);
@@ -231,9 +239,9 @@ static void s_close_complete(round_t *self, const reduce_t *tree, double now_ms)
 {
     for (uint32_t i = self->n_open; i-- > 0;) {
         const assignment_t *assignment = &self->open[i];
-        uint32_t first, end;
-        if (reduce_missing(tree, assignment->range.first, &first, &end) &&
-            first < assignment->range.end)
+        uint32_t missing;
+        if (reduce_missing(tree, assignment->range.first, &missing, NULL) &&
+            missing < assignment->range.end)
             continue;
         if (assignment->first && !assignment->late)
             s_report(self, assignment, now_ms);
@@ -258,12 +266,13 @@ static uint32_t s_covered_until(const round_t *self, uint32_t block)
 static bool s_uncovered(const round_t *self, const reduce_t *tree, uint32_t from, uint32_t *first,
                         uint32_t *end)
 {
-    while (reduce_missing(tree, from, first, end)) {
+    while (reduce_missing(tree, from, first, NULL)) {
         uint32_t until = s_covered_until(self, *first);
         if (until > 0) {
             from = until;
             continue;
         }
+        (void)reduce_missing(tree, *first, first, end);
         for (uint32_t block = *first + 1; block < *end; block++)
             if (s_covered_until(self, block) > 0)
                 *end = block;
@@ -349,11 +358,13 @@ void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *worke
         if (assignment->late || now_ms < assignment->late_ms)
             continue;
         assignment->late = true;
+        self->covered = false;
         if (assignment->first)
             s_report(self, assignment, now_ms);
     }
     uint32_t first, end;
-    if (n_workers == 0 || !s_uncovered(self, tree, 0, &first, &end))
+    self->covered = self->covered || !s_uncovered(self, tree, 0, &first, &end);
+    if (n_workers == 0 || self->covered)
         return;
     round_worker_t *idle = malloc(n_workers * sizeof(*idle));
     if (!idle)

@@ -47,6 +47,9 @@ void round_begin(round_t *self, const reduce_t *tree, const round_worker_t *work
 /* Assignments made by the last round_begin or round_tick, to be sent; borrowed. */
 const wire_range_t *round_plan(const round_t *self, uint32_t *n);
 
+/* More nodes of the tree are wanted than round_begin has seen. */
+void round_wanted(round_t *self);
+
 /* The worker is gone, or what it sends is no good: what it owes is orphaned. */
 void round_lost(round_t *self, uint32_t worker);
 

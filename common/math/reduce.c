@@ -332,8 +332,8 @@ bool reduce_missing(const reduce_t *self, uint32_t from, uint32_t *first, uint32
     uint32_t i = s_wanted_from(self, from);
     while (i < self->n_wanted && !s_first_missing(self, i, from, first))
         i++;
-    if (i == self->n_wanted)
-        return false;
+    if (i == self->n_wanted || !end)
+        return i < self->n_wanted;
     uint32_t wanted_first, wanted_end;
     node_range(self->wanted[i].node, self->n_blocks, &wanted_first, &wanted_end);
     *end = *first + 1;

@@ -84,7 +84,7 @@ uint32_t reduce_blocks_done(const reduce_t *self);
 
 /* The first run of blocks at or after `from` that are below one wanted node and not complete:
  * [*first, *end). False when none. No longer than that node: a partial over two would be of no use.
- */
+ * `end` may be NULL: to find it takes time in proportion to the run. */
 bool reduce_missing(const reduce_t *self, uint32_t from, uint32_t *first, uint32_t *end);
 
 #endif

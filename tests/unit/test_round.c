@@ -615,6 +615,7 @@ static void test_plans_only_what_is_wanted(void **state)
     round_tick(world.round, world.tree, s_two, 2, 1);
     s_assert_plan(world.round, NO_PLAN);
     reduce_want(world.tree, (node_t){0, 15}); /* more of the same step */
+    round_wanted(world.round);
     s_done(world.tree, 8, 10, 16);
     round_tick(world.round, world.tree, s_two, 2, 2);
     s_assert_plan(world.round, PLAN({2, 15, 16}));
