@@ -7,6 +7,8 @@
 # hardware addresses for good, as if routers stood between them: nobody tells them that the other
 # one cannot be reached.
 
+PATH=$PATH:/usr/sbin:/sbin # of ip; not on everybody's
+
 declare -gA address=() # host -> its address
 net=                   # the prefix of our namespaces' names; "" while there are none
 

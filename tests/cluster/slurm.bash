@@ -9,6 +9,8 @@
 settings=(--set training.block_rows=240 --set training.steps=200
     --set training.bold_driver.up=1 --set training.bold_driver.down=0.999)
 
+PATH=$PATH:/usr/sbin # of the daemons; not on everybody's
+
 # need_slurm: skips the test unless slurm_up has made the cluster.
 need_slurm() {
     [ ! -e "$BATS_FILE_TMPDIR/slurm/missing" ] || skip "$(<"$BATS_FILE_TMPDIR/slurm/missing")"
