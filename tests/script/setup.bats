@@ -57,13 +57,13 @@ exit ${status:-0}'
     grep -qE '^apt-get .* install libcmocka-dev$' calls
 }
 
-@test "an sshd that comes for the tests is not started" {
+@test "services that come for the tests are not started" {
     stub systemctl
-    absent="openssh-server bats" run "$setup_script" --test
+    absent="openssh-server slurmd bats" run "$setup_script" --test
     [ "$status" -eq 0 ]
-    grep -v '^dpkg-query\|^id' calls >done
-    [ "$(head -n 1 done)" = 'systemctl mask ssh.service ssh.socket' ]
-    tail -n 1 done | grep -qE '^apt-get .* install bats openssh-server$'
+    grep -v '^dpkg-query\|^id' calls >made
+    [ "$(head -n 1 made)" = 'systemctl mask slurmd.service ssh.service ssh.socket' ]
+    tail -n 1 made | grep -qE '^apt-get .* install bats slurmd openssh-server$'
     rm calls
     absent="bats" run "$setup_script" --test
     [ "$status" -eq 0 ]
