@@ -76,8 +76,7 @@ void dispatcher_control(dispatcher_t *self, const wire_peer_t *peer, wire_status
                         const wire_t *in);
 void dispatcher_fetch(dispatcher_t *self, const wire_peer_t *peer, wire_status_t status,
                       const wire_t *in);
-void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *message,
-                        frame_t *frame);
+void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *in, frame_t *frame);
 
 /* Begins a step: the n wanted nodes are planned over the active workers, and all of these get the
  * weights, whose frame is shared. What is left of the step before is dropped. */
