@@ -278,6 +278,7 @@ server_job_t run_job(const run_t *self, const char *bind)
             settings->training.bold_driver.down, settings->training.bold_driver.rollback),
         .strict = settings->numerics.mode == SETTINGS_STRICT,
         .min_workers = (uint32_t)settings->server.min_workers,
+        .audit = settings->server.audit,
         .bind = bind,
         .data = self->train,
     };

@@ -61,6 +61,7 @@ coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *por
         .model = job->model,
         .sampler = job->sampler,
         .strict = job->strict,
+        .audit = job->audit,
         .images = dataset_images(job->data),
         .labels = dataset_labels(job->data),
     };
@@ -123,6 +124,8 @@ static void s_end_step(coordinator_t *self, partial_t *sum)
     record->reissued = figures.n_reissued;
     record->duplicates = figures.n_duplicates;
     record->refused = figures.n_refused;
+    record->audited = figures.n_audited;
+    record->unaudited = figures.n_unaudited;
     record->cost = sum->rows ? sum->cost / (double)sum->rows : 0.0;
     record->accuracy = sum->rows ? (double)sum->correct / (double)sum->rows : 0.0;
     if (sum->rows) {
@@ -200,6 +203,17 @@ static void s_report(coordinator_t *self, const wire_peer_t *peer)
     dispatcher_report(self->dispatcher, peer, &report);
 }
 
+/* Ends the step if its sum is there, and begins the next one. */
+static void s_collect(coordinator_t *self)
+{
+    node_t root;
+    partial_t sum;
+    if (!dispatcher_take(self->dispatcher, &root, &sum))
+        return;
+    s_end_step(self, &sum);
+    s_advance(self);
+}
+
 void coordinator_control(coordinator_t *self, const wire_peer_t *peer, wire_status_t status,
                          const wire_t *in)
 {
@@ -218,18 +232,14 @@ void coordinator_fetch(coordinator_t *self, const wire_peer_t *peer, wire_status
 void coordinator_partial(coordinator_t *self, wire_status_t status, const wire_t *in,
                          frame_t *frame)
 {
-    node_t root;
-    partial_t sum;
     dispatcher_partial(self->dispatcher, status, in, frame);
-    if (!dispatcher_take(self->dispatcher, &root, &sum))
-        return;
-    s_end_step(self, &sum);
-    s_advance(self);
+    s_collect(self);
 }
 
 void coordinator_tick(coordinator_t *self)
 {
     dispatcher_tick(self->dispatcher);
+    s_collect(self);
     s_advance(self);
 }
 

@@ -20,6 +20,7 @@ typedef struct {
     optimizer_state_t optimizer; /* to begin with; the server takes its buffers over */
     uint32_t incarnation;        /* tells this server from others of its run; 0: server_new draws */
     bool strict;                 /* one kernel for all workers */
+    double audit;                /* part of the blocks, 0 to 1, that two workers compute */
     uint32_t min_workers;        /* training starts when so many are there */
     const char *bind;            /* borrowed, for server_new only */
     const dataset_t *data;       /* the training set; borrowed for the server's life */
@@ -45,6 +46,8 @@ typedef struct {
     uint32_t reissued;   /* blocks asked for a second time */
     uint32_t duplicates; /* partials whose blocks were counted already */
     uint32_t refused;    /* partials that were not fit to count */
+    uint32_t audited;    /* nodes that two workers computed, to the same bits */
+    uint32_t unaudited;  /* and such as should have been, but there was only one worker */
     double step_ms;
     double broadcast_ms; /* encoding and handing out the weights */
     double compute_ms;   /* waiting for the workers */

@@ -15,9 +15,11 @@ void metrics_line(const server_record_t *record, char line[METRICS_LINE_SIZE])
     (void)snprintf(line, METRICS_LINE_SIZE,
                    "{\"step\": %u, \"cost\": %s, \"accuracy\": %s, \"learning_rate\": %s, "
                    "\"rows\": %" PRIu64 ", \"workers\": %u, \"blocks\": %u, \"reissued\": %u, "
-                   "\"duplicates\": %u, \"refused\": %u, \"step_ms\": %.3f, "
+                   "\"duplicates\": %u, \"refused\": %u, \"audited\": %u, "
+                   "\"unaudited\": %u, \"step_ms\": %.3f, "
                    "\"broadcast_ms\": %.3f, \"compute_ms\": %.3f, \"sum_ms\": %.3f}\n",
                    record->step, cost, accuracy, rate, record->rows, record->workers,
                    record->blocks, record->reissued, record->duplicates, record->refused,
-                   record->step_ms, record->broadcast_ms, record->compute_ms, record->sum_ms);
+                   record->audited, record->unaudited, record->step_ms, record->broadcast_ms,
+                   record->compute_ms, record->sum_ms);
 }

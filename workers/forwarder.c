@@ -116,6 +116,7 @@ static int s_set_up(forwarder_t *self)
         .model = job->model,
         .sampler = job->sampler,
         .strict = true,
+        .audit = job->audit,
         .images = rowcache_images(rows),
         .labels = rowcache_labels(rows),
         .has = s_has_rows,
@@ -220,10 +221,21 @@ static void s_follow_workers(forwarder_t *self)
     }
 }
 
+/* Hands sums that are complete to the session; those of a step that is over are not wanted. */
+static void s_collect(forwarder_t *self)
+{
+    node_t node;
+    partial_t partial;
+    while (!self->fresh && dispatcher_take(self->dispatcher, &node, &partial))
+        session_result(self->session, self->step, node, &partial);
+}
+
 void forwarder_tick(forwarder_t *self)
 {
-    if (self->dispatcher)
+    if (self->dispatcher) {
         dispatcher_tick(self->dispatcher); /* some may be lost */
+        s_collect(self);
+    }
     s_follow_workers(self);
     while (s_act(self))
         ;
@@ -320,13 +332,10 @@ void forwarder_fetch(forwarder_t *self, const wire_peer_t *peer, wire_status_t s
 
 void forwarder_partial(forwarder_t *self, wire_status_t status, const wire_t *in, frame_t *frame)
 {
-    node_t node;
-    partial_t partial;
     if (!self->dispatcher)
         return;
     dispatcher_partial(self->dispatcher, status, in, frame);
-    while (dispatcher_take(self->dispatcher, &node, &partial))
-        session_result(self->session, self->step, node, &partial);
+    s_collect(self);
 }
 
 void forwarder_drain(forwarder_t *self)

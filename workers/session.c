@@ -248,6 +248,16 @@ static bool s_on_step(session_t *self, const wire_t *message, size_t frame_size)
     return newer;
 }
 
+/* Is it, though it was sent to us alone, for another number? A WELCOME was overtaken: the server
+ * knows us by a newer one. */
+static bool s_is_for_others(const session_t *self, const wire_t *message)
+{
+    for (uint32_t i = 0; i < message->n_ranges; i++)
+        if (message->ranges[i].worker == self->job.worker)
+            return false;
+    return message->n_ranges > 0;
+}
+
 bool session_message(session_t *self, const wire_t *message, size_t frame_size, int64_t now_ms)
 {
     self->heard_ms = now_ms;
@@ -268,7 +278,9 @@ bool session_message(session_t *self, const wire_t *message, size_t frame_size, 
             s_rejoin(self, now_ms);
         return false;
     case WIRE_ASSIGN:
-        if (s_is_ours(self, message) && message->step == self->step && self->step > 0)
+        if (s_is_ours(self, message) && s_is_for_others(self, message))
+            s_rejoin(self, now_ms);
+        else if (s_is_ours(self, message) && message->step == self->step && self->step > 0)
             s_on_ranges(self, message);
         else if (s_is_ours(self, message))
             self->heartbeat_due_ms = now_ms; /* tells the server that we lack the weights */

@@ -185,6 +185,14 @@ static const conf_key_t s_keys[] = {
      .unit = "workers",
      .initial = "1",
      .help = "Wait for so many workers before the first step"},
+    {.key = "server.audit",
+     .type = CONF_REAL,
+     .offset = AT(server.audit),
+     .min = 0,
+     .max = 1,
+     .initial = "0",
+     .help = "Part of the work that two workers do each, whose results are compared bit by bit; "
+             "0 = none"},
 
     {.key = "worker.threads",
      .type = CONF_INT,
@@ -235,6 +243,11 @@ int settings_load(settings_t *self, const char *path, const conf_override_t *ove
     int r = path ? conf_load_file(&s_table, &fresh, path, err) : 0;
     for (int i = 0; r == 0 && i < n_overrides; i++)
         r = conf_override(&s_table, &fresh, &overrides[i], err);
+    if (r == 0 && fresh.server.audit > 0 && fresh.numerics.mode != SETTINGS_STRICT)
+        r = err_set(err,
+                    "server.audit is %g and numerics.mode is fast, in which workers may differ in "
+                    "their bits; expected strict for an audit",
+                    fresh.server.audit);
     if (r != 0) {
         settings_clear(&fresh);
         return -1;

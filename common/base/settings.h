@@ -72,6 +72,7 @@ typedef struct settings {
     struct {
         char *bind;
         int min_workers;
+        double audit; /* part of the work that two workers do and compare */
     } server;
     struct {
         int threads;

@@ -73,9 +73,10 @@ void aggregate_count_rows(aggregate_t *self)
             sampler_rows(&self->sampler, self->step, block, self->scratch);
 }
 
-static int s_check(const aggregate_t *self, node_t node, const partial_t *partial,
-                   size_t gradient_bytes, err_t *err)
+int aggregate_check(aggregate_t *self, node_t node, const partial_t *partial, size_t gradient_bytes,
+                    err_t *err)
 {
+    aggregate_count_rows(self);
     if (!node_valid(node, self->n_blocks))
         return err_set(err, "node (%u,%u) is not in the tree over %u blocks", node.level,
                        node.index, self->n_blocks);
@@ -98,15 +99,9 @@ static int s_check(const aggregate_t *self, node_t node, const partial_t *partia
     return 0;
 }
 
-aggregate_result_t aggregate_offer(aggregate_t *self, node_t node, partial_t *partial,
-                                   size_t gradient_bytes, err_t *err)
+bool aggregate_insert(aggregate_t *self, node_t node, partial_t *partial)
 {
-    aggregate_count_rows(self);
-    if (s_check(self, node, partial, gradient_bytes, err) != 0) {
-        partial_release(partial);
-        return AGGREGATE_BAD;
-    }
-    return reduce_insert(self->tree, node, partial) ? AGGREGATE_ACCEPTED : AGGREGATE_DUPLICATE;
+    return reduce_insert(self->tree, node, partial);
 }
 
 const reduce_t *aggregate_tree(const aggregate_t *self)

@@ -10,12 +10,6 @@
 #include "math/reduce.h"
 #include "math/sampler.h"
 
-typedef enum {
-    AGGREGATE_ACCEPTED,
-    AGGREGATE_DUPLICATE, /* its blocks are counted already: fine, and not counted again */
-    AGGREGATE_BAD,       /* not a partial of this step: *err says why */
-} aggregate_result_t;
-
 typedef struct aggregate aggregate_t;
 
 /* Never NULL. */
@@ -29,14 +23,17 @@ void aggregate_begin(aggregate_t *self, uint32_t step);
 void aggregate_want(aggregate_t *self, node_t node);
 bool aggregate_take(aggregate_t *self, node_t *node, partial_t *partial);
 
-/* Counts the rows that the step samples, which the first offer has to do otherwise: for a moment
+/* Counts the rows that the step samples, which the first check has to do otherwise: for a moment
  * when nobody waits. */
 void aggregate_count_rows(aggregate_t *self);
 
-/* Takes the partial in any case. Its gradient must be gradient_bytes long as the step's parameters
- * are, all finite, and its rows those that the step samples from the node's blocks. */
-aggregate_result_t aggregate_offer(aggregate_t *self, node_t node, partial_t *partial,
-                                   size_t gradient_bytes, err_t *err);
+/* Is it fit to count? Its gradient must be gradient_bytes long as the step's parameters are, all
+ * finite, and its rows those that the step samples from the node's blocks. Returns 0 or -1. */
+int aggregate_check(aggregate_t *self, node_t node, const partial_t *partial, size_t gradient_bytes,
+                    err_t *err);
+
+/* Takes a partial that is fit to count, in any case. False: its blocks are counted already. */
+bool aggregate_insert(aggregate_t *self, node_t node, partial_t *partial);
 
 /* The ledger, borrowed. */
 const reduce_t *aggregate_tree(const aggregate_t *self);

@@ -41,7 +41,9 @@ dispatcher_t *dispatcher_new(const dispatch_job_t *job, const dispatch_ports_t *
     memcpy(admission.digest, job->digest, sizeof(admission.digest));
     self->members = membership_new(&admission, LIVENESS_MS);
     self->aggregate = aggregate_new(job->sampler, self->n_params);
-    self->round = round_new(sampler_blocks(&job->sampler), s_node_cost(job->sampler.block_rows));
+    uint32_t n_blocks = sampler_blocks(&job->sampler);
+    self->audit = audit_new(job->sampler.seed, job->audit, n_blocks, self->n_params);
+    self->round = round_new(n_blocks, s_node_cost(job->sampler.block_rows), self->audit);
     self->frames_pool = pool_new(sizeof(frame_t));
     return self;
 }
@@ -52,12 +54,14 @@ void dispatcher_destroy(dispatcher_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
-    aggregate_destroy(&self->aggregate); /* gives frames back: before the pool */
+    aggregate_destroy(&self->aggregate); /* gives frames back, as the next does: before the pool */
+    audit_destroy(&self->audit);
     frame_clear(&self->current);
     membership_destroy(&self->members);
     round_destroy(&self->round);
     pool_destroy(&self->frames_pool);
     free(self->workers);
+    free(self->auditors);
     free(self->asked);
     free(self->reported);
     free(self);
@@ -105,6 +109,12 @@ static void s_ask(dispatcher_t *self, const member_t *member, const wire_range_t
 
 /* Steps */
 
+static round_worker_t s_round_worker(const dispatcher_t *self, const member_t *member)
+{
+    return (round_worker_t){member->id, membership_speed(self->members, member),
+                            member->blocks_per_ms > 0, member->doubt};
+}
+
 /* The workers to plan with: those that are heard; when there are none, all. */
 static const round_worker_t *s_active(dispatcher_t *self, uint32_t *n)
 {
@@ -118,9 +128,7 @@ static const round_worker_t *s_active(dispatcher_t *self, uint32_t *n)
         for (uint32_t i = 0; i < n_members; i++)
             if (members[i].state == MEMBER_ACTIVE &&
                 (silent_too || !membership_silent(&members[i], now_ms)))
-                self->workers[(*n)++] =
-                    (round_worker_t){members[i].id, membership_speed(self->members, &members[i]),
-                                     members[i].blocks_per_ms > 0, members[i].doubt};
+                self->workers[(*n)++] = s_round_worker(self, &members[i]);
     return self->workers;
 }
 
@@ -129,6 +137,45 @@ static member_t *s_count_asked(dispatcher_t *self, const wire_range_t *range)
     member_t *member = membership_by_id(self->members, range->worker);
     member->n_assigned += range->end - range->first;
     return member;
+}
+
+/* All active workers, for the audit; none when it is off. */
+static const audit_worker_t *s_auditors(dispatcher_t *self, uint32_t *n)
+{
+    uint32_t n_members;
+    int64_t now_ms = (int64_t)s_now_ms(self);
+    const member_t *members = membership_list(self->members, &n_members);
+    const reduce_t *tree = aggregate_tree(self->aggregate);
+    self->auditors =
+        array_room(self->auditors, n_members, &self->auditors_room, sizeof(*self->auditors));
+    *n = 0;
+    for (uint32_t i = 0; i < n_members && self->job.audit > 0; i++)
+        if (members[i].state == MEMBER_ACTIVE)
+            self->auditors[(*n)++] = (audit_worker_t){
+                .worker = members[i].id,
+                .name = members[i].name,
+                .host = members[i].host,
+                .speed = membership_speed(self->members, &members[i]) * (1 - members[i].doubt),
+                .owed = self->running ? round_owed_blocks(self->round, tree, members[i].id) : 0,
+                .silent = membership_silent(&members[i], now_ms),
+            };
+    return self->auditors;
+}
+
+/* Lets the audit ask for copies: they become part of round's plan. */
+static void s_audit(dispatcher_t *self, double now_ms)
+{
+    uint32_t n_workers, n;
+    if (!audit_due(self->audit))
+        return;
+    const audit_worker_t *workers = s_auditors(self, &n_workers);
+    const wire_range_t *asks = audit_ask(self->audit, workers, n_workers, now_ms, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        round_worker_t worker =
+            s_round_worker(self, membership_by_id(self->members, asks[i].worker));
+        round_ask_copy(self->round, &worker, asks[i].first, asks[i].end, now_ms);
+    }
+    dispatcher_settle_audit(self);
 }
 
 /* Workers too slow for a single block of this step. */
@@ -155,10 +202,13 @@ void dispatcher_begin(dispatcher_t *self, uint32_t step, frame_t *weights, const
     self->figures = (dispatch_figures_t){0};
     frame_clear(&self->current);
     frame_share(&self->current, weights);
+    self->running = false;
     aggregate_begin(self->aggregate, step);
+    audit_begin(self->audit, step, n_workers);
     for (uint32_t i = 0; i < n; i++)
-        aggregate_want(self->aggregate, wanted[i]);
+        dispatcher_want(self, wanted[i]);
     round_begin(self->round, aggregate_tree(self->aggregate), workers, n_workers, begun_ms);
+    s_audit(self, begun_ms);
     self->out.ranges = (wire_range_t *)round_plan(self->round, &n_ranges);
     self->out.n_ranges = n_ranges;
     s_rest_unplanned(self, self->out.ranges, n_ranges);
@@ -175,7 +225,10 @@ void dispatcher_begin(dispatcher_t *self, uint32_t step, frame_t *weights, const
 
 void dispatcher_want(dispatcher_t *self, node_t node)
 {
+    uint32_t n;
+    const audit_worker_t *workers = s_auditors(self, &n);
     aggregate_want(self->aggregate, node);
+    audit_want(self->audit, node, workers, n);
     round_wanted(self->round);
     self->changed = true;
 }
@@ -214,13 +267,18 @@ static void s_remind(dispatcher_t *self, double now_ms)
     }
 }
 
-/* Lets round react to what happened, and sends what it plans. */
+static double s_deadline_ms(const dispatcher_t *self)
+{
+    return fmin(round_deadline_ms(self->round), audit_deadline_ms(self->audit));
+}
+
+/* Lets round and audit react to what happened, and sends what they plan. */
 static void s_plan(dispatcher_t *self)
 {
     if (!self->running)
         return;
     double now_ms = s_now_ms(self);
-    if (!self->changed && now_ms < round_deadline_ms(self->round))
+    if (!self->changed && now_ms < s_deadline_ms(self))
         return;
     self->changed = false;
     uint32_t n_workers, n;
@@ -236,6 +294,7 @@ static void s_plan(dispatcher_t *self)
         } else if (member)
             membership_measure(member, closed.n_blocks, closed.elapsed_ms);
     }
+    s_audit(self, now_ms);
     const wire_range_t *plan = round_plan(self->round, &n);
     for (uint32_t i = 0; i < n; i++) {
         (void)s_count_asked(self, &plan[i]);
@@ -267,11 +326,17 @@ void dispatcher_end(dispatcher_t *self)
 
 /* Members */
 
+void dispatcher_orphan(dispatcher_t *self, uint32_t id)
+{
+    round_lost(self->round, id);
+    audit_lost(self->audit, id);
+    self->changed = true;
+}
+
 static void s_lose(dispatcher_t *self, uint32_t id)
 {
     membership_remove(self->members, id);
-    round_lost(self->round, id);
-    self->changed = true;
+    dispatcher_orphan(self, id);
 }
 
 static void s_on_hello(dispatcher_t *self, const wire_peer_t *peer, const wire_t *in)
@@ -289,6 +354,7 @@ static void s_on_hello(dispatcher_t *self, const wire_peer_t *peer, const wire_t
     welcome->model = self->job.model;
     welcome->sampler = self->job.sampler;
     welcome->heartbeat_ms = HEARTBEAT_MS;
+    welcome->audit = self->job.audit;
     (void)snprintf(welcome->digest, sizeof(welcome->digest), "%s", self->job.digest);
     (void)snprintf(welcome->kernel, sizeof(welcome->kernel), "%s",
                    membership_kernel(self->members));
@@ -463,7 +529,7 @@ void dispatcher_tick(dispatcher_t *self)
 
 long dispatcher_timeout_ms(const dispatcher_t *self)
 {
-    double left = self->running ? round_deadline_ms(self->round) - s_now_ms(self) : INFINITY;
+    double left = self->running ? s_deadline_ms(self) - s_now_ms(self) : INFINITY;
     if (left > HEARTBEAT_MS)
         return HEARTBEAT_MS;
     return left > 0 ? (long)ceil(left) : 0;
@@ -491,5 +557,7 @@ dispatch_figures_t dispatcher_figures(const dispatcher_t *self)
 {
     dispatch_figures_t figures = self->figures;
     figures.n_reissued = round_reissued(self->round);
+    figures.n_audited = audit_compared(self->audit);
+    figures.n_unaudited = audit_unchecked(self->audit);
     return figures;
 }

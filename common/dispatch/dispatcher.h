@@ -46,6 +46,7 @@ typedef struct {
     char digest[WIRE_DIGEST_SIZE]; /* of the training set */
     char kernel[WIRE_KERNEL_SIZE]; /* empty: that of the first worker let in */
     bool strict;                   /* one kernel for all */
+    double audit;                  /* part of the blocks, 0 to 1, that two workers compute */
     /* The training set's rows to serve, borrowed: images (n_rows, n_inputs), labels (n_rows), of
      * which [first, end) are there when `has` says so; all of them when that is NULL. */
     const uint8_t *images;
@@ -61,6 +62,8 @@ typedef struct {
     uint32_t n_reissued; /* blocks asked for a second time */
     uint32_t n_duplicates;
     uint32_t n_refused;
+    uint32_t n_audited;   /* nodes that two workers computed, to the same bits */
+    uint32_t n_unaudited; /* and such as should have been, but there was only one worker */
 } dispatch_figures_t;
 
 typedef struct dispatcher dispatcher_t;
@@ -86,7 +89,7 @@ void dispatcher_begin(dispatcher_t *self, uint32_t step, frame_t *weights, const
 /* More of the step that runs: sent with the next dispatcher_tick. Nodes as in reduce_want. */
 void dispatcher_want(dispatcher_t *self, node_t node);
 
-/* A wanted node that is complete: see reduce_take. */
+/* A wanted node that is complete, after dispatcher_partial or dispatcher_tick: see reduce_take. */
 bool dispatcher_take(dispatcher_t *self, node_t *node, partial_t *partial);
 
 /* The frame of a partial's gradient that dispatcher_take handed out, moved to *frame; the partial

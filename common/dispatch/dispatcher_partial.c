@@ -33,8 +33,65 @@ static void s_refuse_partial(dispatcher_t *self, member_t *member, const char *w
                        "quarantined: partials that are not fit to count, last: %.160s", why);
         dispatcher_send_refusal(self, &peer, &refusal, name);
     }
-    round_lost(self->round, id); /* others are asked for its blocks */
-    self->changed = true;
+    dispatcher_orphan(self, id);
+}
+
+/* Whoever sent other bits than two others agree on is let in no more. */
+static void s_expose(dispatcher_t *self, const audit_event_t *liar)
+{
+    self->figures.n_refused++;
+    log_warn("audit.liar", "name=%s host=%s step=%u node=(%u,%u): two others agree on other bits",
+             liar->name, liar->host, self->step, liar->node.level, liar->node.index);
+    wire_refusal_t refusal = {.reason = WIRE_REFUSED_QUARANTINE};
+    (void)snprintf(refusal.text, sizeof(refusal.text),
+                   "quarantined: of node (%u,%u) of step %u two others sent the same bits, this "
+                   "worker did not",
+                   liar->node.level, liar->node.index, self->step);
+    uint32_t n;
+    const member_t *members = membership_list(self->members, &n);
+    for (uint32_t i = n; i-- > 0;) {
+        if (strcmp(members[i].name, liar->name) != 0 || strcmp(members[i].host, liar->host) != 0)
+            continue;
+        uint32_t id = members[i].id;
+        dispatcher_send_refusal(self, &members[i].peer, &refusal, liar->name);
+        membership_exclude(self->members, id, liar->name, liar->host);
+        dispatcher_orphan(self, id);
+    }
+    if (!membership_quarantined(self->members, liar->worker)) /* it has left, or come back anew */
+        membership_exclude(self->members, liar->worker, liar->name, liar->host);
+    audit_distrust(self->audit, liar->name, liar->host);
+}
+
+void dispatcher_settle_audit(dispatcher_t *self)
+{
+    node_t node;
+    partial_t partial;
+    audit_event_t event;
+    while (audit_take(self->audit, &node, &partial)) {
+        (void)aggregate_insert(self->aggregate, node, &partial);
+        self->changed = true;
+    }
+    while (audit_take_event(self->audit, &event)) {
+        node = event.node;
+        switch (event.kind) {
+        case AUDIT_DIFFERS:
+            log_warn("audit.differs", "step=%u node=(%u,%u) between=%s,%s", self->step, node.level,
+                     node.index, event.name, event.other);
+            break;
+        case AUDIT_LIAR:
+            s_expose(self, &event);
+            break;
+        case AUDIT_WAITS:
+            log_warn("audit.waiting", "for=a third worker step=%u node=(%u,%u) between=%s,%s",
+                     self->step, node.level, node.index, event.name, event.other);
+            break;
+        case AUDIT_ALONE:
+            log_warn_limited("audit.alone", event.name,
+                             "step=%u node=(%u,%u) name=%s: nobody else computes it", self->step,
+                             node.level, node.index, event.name);
+            break;
+        }
+    }
 }
 
 /* The first partial of a member that counts. */
@@ -45,6 +102,36 @@ static void s_note_first(const dispatcher_t *self, member_t *member)
     member->counts = true;
     log_info("worker.counts", "name=%s ms=%.0f since it was let in", member->name,
              s_now_ms(self) - member->hello_ms);
+}
+
+/* A partial that is fit to count: into the tree, or to the other copies of its node. */
+static void s_take(dispatcher_t *self, const wire_partial_t *sent, partial_t *partial)
+{
+    bool counts = false;
+    switch (audit_place(self->audit, sent->node)) {
+    case AUDIT_OUTSIDE:
+        counts = aggregate_insert(self->aggregate, sent->node, partial);
+        break;
+    case AUDIT_INSIDE:
+        counts = audit_offer(self->audit, sent->worker, sent->node, partial);
+        dispatcher_settle_audit(self);
+        break;
+    case AUDIT_ACROSS: /* it was asked for, if at all, in ranges that end there */
+        partial_release(partial);
+        log_warn_limited("partial.across", "?",
+                         "step=%u worker=%u node=(%u,%u): more than it was asked for in one range",
+                         self->step, sent->worker, sent->node.level, sent->node.index);
+        break;
+    }
+    if (!counts) {
+        self->figures.n_duplicates++;
+        return;
+    }
+    self->changed = true;
+    self->progress_ms = s_now_ms(self);
+    member_t *member = membership_by_id(self->members, sent->worker);
+    if (member)
+        s_note_first(self, member);
 }
 
 /* One partial into the tree, or why not. */
@@ -102,19 +189,11 @@ void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *
         .hint = kept,
     };
     err_t err;
-    switch (aggregate_offer(self->aggregate, sent->node, &partial, frame_size(kept), &err)) {
-    case AGGREGATE_ACCEPTED:
-        self->changed = true;
-        self->progress_ms = begun_ms;
-        if (member)
-            s_note_first(self, member);
-        break;
-    case AGGREGATE_DUPLICATE:
-        self->figures.n_duplicates++;
-        break;
-    case AGGREGATE_BAD:
+    if (aggregate_check(self->aggregate, sent->node, &partial, frame_size(kept), &err) == 0)
+        s_take(self, sent, &partial);
+    else {
+        partial_release(&partial);
         s_refuse_partial(self, member, err.text);
-        break;
     }
     self->figures.sum_ms += s_now_ms(self) - begun_ms;
 }

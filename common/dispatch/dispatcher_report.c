@@ -53,7 +53,11 @@ bool dispatcher_waits_for(dispatcher_t *self, char text[WIRE_TEXT_SIZE])
     }
     if (n_owing > n_named)
         s_append(text, " and %u more", n_owing - n_named);
-    if (n_owing == 0)
+    audit_event_t dispute;
+    if (audit_dispute(self->audit, &dispute))
+        s_append(text, "; a third worker to decide between %.40s and %.40s about node (%u,%u)",
+                 dispute.name, dispute.other, dispute.node.level, dispute.node.index);
+    else if (n_owing == 0)
         s_append(text, ": nobody is there to compute them");
     return true;
 }

@@ -4,6 +4,7 @@
 
 #include "base/pool.h"
 #include "dispatch/aggregate.h"
+#include "dispatch/audit.h"
 #include "dispatch/dispatcher.h"
 #include "dispatch/membership.h"
 #include "dispatch/round.h"
@@ -15,12 +16,15 @@ struct dispatcher {
     size_t n_params;
     membership_t *members;   /* owned */
     aggregate_t *aggregate;  /* owned */
+    audit_t *audit;          /* owned */
     round_t *round;          /* owned */
     pool_t *frames_pool;     /* owned; frame_t of the partials that the tree holds */
     frame_t current;         /* the weights of the step */
     wire_t out;              /* reused */
     round_worker_t *workers; /* owned; the active ones, for round */
     uint32_t workers_room;
+    audit_worker_t *auditors; /* owned; the same for audit, with the silent */
+    uint32_t auditors_room;
     wire_range_t *asked; /* owned; ranges of one message */
     uint32_t asked_room;
     wire_member_t *reported; /* owned; the members of a REPORT */
@@ -49,5 +53,11 @@ void dispatcher_say_waits(dispatcher_t *self);
 /* Says REFUSED to the peer, and why in the log. */
 void dispatcher_send_refusal(dispatcher_t *self, const wire_peer_t *peer,
                              const wire_refusal_t *refusal, const char *name);
+
+/* Others are asked for what the member owes. */
+void dispatcher_orphan(dispatcher_t *self, uint32_t id);
+
+/* What the audit has decided counts, and has its consequences. */
+void dispatcher_settle_audit(dispatcher_t *self);
 
 #endif

@@ -25,9 +25,10 @@ struct membership {
     uint32_t n_places;
     uint32_t n_taken;                /* places with an id, also those of members that are gone */
     wire_quarantined_t *quarantined; /* owned */
-    uint32_t *quarantined_ids;       /* owned; of the same */
     uint32_t n_quarantined;
     uint32_t quarantined_room;
+    uint32_t *quarantined_ids; /* owned; that they had */
+    uint32_t n_quarantined_ids;
     uint32_t quarantined_ids_room;
 };
 
@@ -126,7 +127,7 @@ bool membership_knew(const membership_t *self, uint32_t id)
 
 bool membership_quarantined(const membership_t *self, uint32_t id)
 {
-    for (uint32_t i = 0; i < self->n_quarantined; i++)
+    for (uint32_t i = 0; i < self->n_quarantined_ids; i++)
         if (self->quarantined_ids[i] == id)
             return true;
     return false;
@@ -164,14 +165,20 @@ static void s_refuse(wire_refusal_t *refusal, wire_refused_t reason, const char 
                    seen, expected);
 }
 
+static bool s_in_quarantine(const membership_t *self, const char *name, const char *host)
+{
+    for (uint32_t i = 0; i < self->n_quarantined; i++)
+        if (strcmp(self->quarantined[i].name, name) == 0 &&
+            strcmp(self->quarantined[i].host, host) == 0)
+            return true;
+    return false;
+}
+
 static bool s_may_join(const membership_t *self, const wire_hello_t *hello, wire_refusal_t *refusal)
 {
-    for (uint32_t i = 0; i < self->n_quarantined; i++) {
-        if (strcmp(self->quarantined[i].name, hello->name) == 0 &&
-            strcmp(self->quarantined[i].host, hello->host) == 0) {
-            s_refuse(refusal, WIRE_REFUSED_QUARANTINE, "repeatedly bad", "good ones");
-            return false;
-        }
+    if (s_in_quarantine(self, hello->name, hello->host)) {
+        s_refuse(refusal, WIRE_REFUSED_QUARANTINE, "bad before", "good ones");
+        return false;
     }
     if (hello->digest[0] && strcmp(hello->digest, self->job.digest) != 0) {
         s_refuse(refusal, WIRE_REFUSED_DIGEST, hello->digest, self->job.digest);
@@ -277,16 +284,24 @@ bool membership_bad_partial(membership_t *self, member_t *member)
 {
     if (++member->n_refused < MAX_BAD_PARTIALS)
         return false;
-    self->quarantined = array_room(self->quarantined, self->n_quarantined + 1,
-                                   &self->quarantined_room, sizeof(*self->quarantined));
-    self->quarantined_ids = array_room(self->quarantined_ids, self->n_quarantined + 1,
-                                       &self->quarantined_ids_room, sizeof(uint32_t));
-    self->quarantined_ids[self->n_quarantined] = member->id;
-    wire_quarantined_t *entry = &self->quarantined[self->n_quarantined++];
-    memcpy(entry->name, member->name, sizeof(entry->name));
-    memcpy(entry->host, member->host, sizeof(entry->host));
-    membership_remove(self, member->id);
+    member_t gone = *member;
+    membership_exclude(self, gone.id, gone.name, gone.host);
     return true;
+}
+
+void membership_exclude(membership_t *self, uint32_t id, const char *name, const char *host)
+{
+    self->quarantined_ids = array_room(self->quarantined_ids, self->n_quarantined_ids + 1,
+                                       &self->quarantined_ids_room, sizeof(uint32_t));
+    self->quarantined_ids[self->n_quarantined_ids++] = id;
+    if (!s_in_quarantine(self, name, host)) {
+        self->quarantined = array_room(self->quarantined, self->n_quarantined + 1,
+                                       &self->quarantined_room, sizeof(*self->quarantined));
+        wire_quarantined_t *entry = &self->quarantined[self->n_quarantined++];
+        (void)snprintf(entry->name, sizeof(entry->name), "%s", name);
+        (void)snprintf(entry->host, sizeof(entry->host), "%s", host);
+    }
+    membership_remove(self, id);
 }
 
 wire_quarantined_t *membership_quarantine(membership_t *self, uint32_t *n)

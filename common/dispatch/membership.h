@@ -97,6 +97,10 @@ bool membership_bad_partial(membership_t *self, member_t *member);
 /* Who will not be let in again; borrowed. */
 wire_quarantined_t *membership_quarantine(membership_t *self, uint32_t *n);
 
+/* Whoever joins by this name and host is not let in again; the member of this id, which was of that
+ * name and host and may have left, is gone. */
+void membership_exclude(membership_t *self, uint32_t id, const char *name, const char *host);
+
 void membership_remove(membership_t *self, uint32_t id);
 
 /* Has it missed so many heartbeats that it is better not planned with? */

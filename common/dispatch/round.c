@@ -22,26 +22,41 @@
 #define LATE_UNKNOWN_MS 5000.0
 
 typedef struct {
-    wire_range_t range;
+    wire_range_t range; /* audited nodes in it are not asked for ... */
+    bool copy;          /* ... but when it is one itself */
+    uint32_t n_blocks;  /* asked for */
     double issued_ms;
     double late_ms; /* the time from which it is late */
     double remind_ms;
     bool late;
-    bool first; /* of round_begin: its duration measures the worker */
+    bool first; /* made when the step began: its duration measures the worker */
 } assignment_t;
+
+/* To be asked for. */
+typedef struct {
+    wire_range_t *ranges; /* owned */
+    uint32_t n;
+    uint32_t room;
+} ranges_t;
+
+/* All that a worker was asked for when the step began. */
+typedef struct {
+    uint32_t worker;
+    uint32_t n_blocks;
+    uint32_t n_open; /* assignments */
+    bool late;
+} tally_t;
 
 struct round {
     uint32_t n_blocks;
     double node_cost;
-    assignment_t *open; /* owned */
+    audit_t *audit;       /* borrowed; NULL for none */
+    const reduce_t *tree; /* borrowed; of this step */
+    assignment_t *open;   /* owned */
     uint32_t n_open;
     uint32_t open_room;
-    wire_range_t *plan; /* owned */
-    uint32_t n_plan;
-    uint32_t plan_room;
-    wire_range_t *reminders; /* owned */
-    uint32_t n_reminders;
-    uint32_t reminders_room;
+    ranges_t plan;
+    ranges_t reminders;
     round_closed_t *closed; /* owned */
     uint32_t n_closed;
     uint32_t closed_room;
@@ -49,19 +64,24 @@ struct round {
     uint32_t *ends;
     uint32_t speeds_room;
     uint32_t ends_room;
-    bool *asked; /* owned; (n_blocks): was somebody asked for the block in this step? */
+    bool *asked;      /* owned; (n_blocks): was somebody asked for the block in this step? */
+    tally_t *tallies; /* owned */
+    uint32_t n_tallies;
+    uint32_t tallies_room;
+    bool beginning; /* what is asked for now is part of the tallies */
     bool any_speed_known;
     bool covered; /* for each missing block somebody is on time, and nothing has changed that */
     uint32_t n_reissued;
 };
 
-round_t *round_new(uint32_t n_blocks, double node_cost)
+round_t *round_new(uint32_t n_blocks, double node_cost, audit_t *audit)
 {
     round_t *self = calloc(1, sizeof(*self));
     if (!self)
         abort();
     self->n_blocks = n_blocks;
     self->node_cost = node_cost;
+    self->audit = audit;
     self->asked = calloc(n_blocks, sizeof(bool));
     if (!self->asked)
         abort();
@@ -75,45 +95,104 @@ void round_destroy(round_t **self_p)
     if (!self)
         return;
     free(self->open);
-    free(self->plan);
-    free(self->reminders);
+    free(self->plan.ranges);
+    free(self->reminders.ranges);
     free(self->closed);
     free(self->speeds);
     free(self->ends);
     free(self->asked);
+    free(self->tallies);
     free(self);
 }
 
-/* Everything that one worker owes has to be done before what it is asked for now. */
-static double s_expected_ms(const round_t *self, const round_worker_t *worker, uint32_t n_blocks)
+static bool s_undecided(const round_t *self, uint32_t block)
 {
-    double blocks = n_blocks;
-    for (uint32_t i = 0; i < self->n_open; i++)
-        if (self->open[i].range.worker == worker->worker)
-            blocks += self->open[i].range.end - self->open[i].range.first;
-    return blocks / worker->speed;
+    return self->audit && audit_undecided(self->audit, block);
 }
 
-static void s_issue(round_t *self, const round_worker_t *worker, uint32_t first, uint32_t end,
-                    bool is_first, double now_ms)
+/* The end of the run from `first`, at most `end`, that is asked for in one piece or, being audited,
+ * not at all: a worker may send any node of a range as one sum. */
+static uint32_t s_cut(const round_t *self, uint32_t first, uint32_t end, bool *audited)
 {
-    double expected_ms = s_expected_ms(self, worker, end - first);
+    *audited = false;
+    end = reduce_cut(self->tree, first, end);
+    return self->audit ? audit_cut(self->audit, first, end, audited) : end;
+}
+
+/* Appends what a worker is to be asked for of a range, and returns how many blocks that is. */
+static uint32_t s_append(const round_t *self, ranges_t *to, wire_range_t range, bool copy)
+{
+    uint32_t n = 0;
+    for (uint32_t first = range.first, until; first < range.end; first = until) {
+        bool audited;
+        until = s_cut(self, first, range.end, &audited);
+        if (audited != copy)
+            continue;
+        n += until - first;
+        to->ranges = array_room(to->ranges, to->n + 1, &to->room, sizeof(wire_range_t));
+        to->ranges[to->n++] = (wire_range_t){range.worker, first, until};
+    }
+    return n;
+}
+
+static uint32_t s_asked_of(const round_t *self, uint32_t worker)
+{
+    uint32_t n_blocks = 0;
+    for (uint32_t i = 0; i < self->n_open; i++)
+        if (self->open[i].range.worker == worker)
+            n_blocks += self->open[i].n_blocks;
+    return n_blocks;
+}
+
+static tally_t *s_tally(const round_t *self, uint32_t worker)
+{
+    for (uint32_t i = self->n_tallies; i-- > 0;)
+        if (self->tallies[i].worker == worker)
+            return &self->tallies[i];
+    return NULL;
+}
+
+static void s_count(round_t *self, const assignment_t *assignment)
+{
+    tally_t *tally = s_tally(self, assignment->range.worker);
+    if (!tally) {
+        self->tallies =
+            array_room(self->tallies, self->n_tallies + 1, &self->tallies_room, sizeof(tally_t));
+        tally = &self->tallies[self->n_tallies++];
+        *tally = (tally_t){.worker = assignment->range.worker};
+    }
+    tally->n_blocks += assignment->n_blocks;
+    tally->n_open++;
+}
+
+/* Asks for blocks [first, end) but those that are audited, or for one audited node. All that the
+ * worker owes has to be done before. */
+static void s_issue(round_t *self, const round_worker_t *worker, uint32_t first, uint32_t end,
+                    bool copy, double now_ms)
+{
+    wire_range_t range = {worker->worker, first, end};
+    double owed = s_asked_of(self, worker->worker);
+    uint32_t n_blocks = s_append(self, &self->plan, range, copy);
+    if (n_blocks == 0)
+        return;
     self->open = array_room(self->open, self->n_open + 1, &self->open_room, sizeof(assignment_t));
     assignment_t *assignment = &self->open[self->n_open++];
-    assignment->range = (wire_range_t){worker->worker, first, end};
-    assignment->issued_ms = now_ms;
+    *assignment = (assignment_t){.range = range,
+                                 .copy = copy,
+                                 .n_blocks = n_blocks,
+                                 .issued_ms = now_ms,
+                                 .first = self->beginning};
+    double expected_ms = (owed + n_blocks) / worker->speed;
     assignment->late_ms = now_ms + LATE_FACTOR * expected_ms + LATE_MS;
     assignment->remind_ms = now_ms + REMIND_FACTOR * expected_ms + REMIND_MS;
     if (!worker->speed_known) {
         assignment->late_ms = now_ms + (self->any_speed_known ? LATE_NEW_MS : LATE_UNKNOWN_MS);
         assignment->remind_ms = now_ms + REMIND_NEW_MS;
     }
-    assignment->late = false;
-    assignment->first = is_first;
-    self->plan = array_room(self->plan, self->n_plan + 1, &self->plan_room, sizeof(wire_range_t));
-    self->plan[self->n_plan++] = assignment->range;
-    for (uint32_t block = first; block < end; block++) {
-        self->n_reissued += self->asked[block];
+    if (self->beginning)
+        s_count(self, assignment);
+    for (uint32_t block = first; block < end && !copy; block++) {
+        self->n_reissued += self->asked[block] && !s_undecided(self, block);
         self->asked[block] = true;
     }
 }
@@ -127,7 +206,7 @@ static void s_note_speeds(round_t *self, const round_worker_t *workers, uint32_t
 
 /* Blocks [first, end) over the workers. */
 static void s_issue_range(round_t *self, const round_worker_t *workers, uint32_t n_workers,
-                          uint32_t first, uint32_t end, bool is_first, double now_ms)
+                          uint32_t first, uint32_t end, double now_ms)
 {
     self->speeds = array_room(self->speeds, n_workers, &self->speeds_room, sizeof(double));
     self->ends = array_room(self->ends, n_workers, &self->ends_room, sizeof(uint32_t));
@@ -136,29 +215,36 @@ static void s_issue_range(round_t *self, const round_worker_t *workers, uint32_t
     assign_ranges(first, end, self->speeds, n_workers, self->node_cost, self->ends);
     for (uint32_t i = 0; i < n_workers; first = self->ends[i], i++)
         if (self->ends[i] > first)
-            s_issue(self, &workers[i], first, self->ends[i], is_first, now_ms);
+            s_issue(self, &workers[i], first, self->ends[i], false, now_ms);
 }
 
 void round_begin(round_t *self, const reduce_t *tree, const round_worker_t *workers,
                  uint32_t n_workers, double now_ms)
 {
+    self->tree = tree;
     self->n_open = 0;
-    self->n_plan = 0;
-    self->n_reminders = 0;
+    self->plan.n = 0;
+    self->reminders.n = 0;
     self->n_closed = 0;
     self->n_reissued = 0;
+    self->n_tallies = 0;
+    self->beginning = true;
     memset(self->asked, 0, self->n_blocks * sizeof(bool));
     s_note_speeds(self, workers, n_workers);
-    uint32_t first, end;
-    for (uint32_t from = 0; n_workers > 0 && reduce_missing(tree, from, &first, &end); from = end)
-        s_issue_range(self, workers, n_workers, first, end, true, now_ms);
+    uint32_t first, end, next, next_end;
+    for (uint32_t from = 0; n_workers > 0 && reduce_missing(tree, from, &first, &end); from = end) {
+        /* nodes side by side are shared out as one, and asked for each by itself */
+        while (reduce_missing(tree, end, &next, &next_end) && next == end)
+            end = next_end;
+        s_issue_range(self, workers, n_workers, first, end, now_ms);
+    }
     self->covered = n_workers > 0;
 }
 
 const wire_range_t *round_plan(const round_t *self, uint32_t *n)
 {
-    *n = self->n_plan;
-    return self->plan;
+    *n = self->plan.n;
+    return self->plan.ranges;
 }
 
 static void s_drop(round_t *self, uint32_t i)
@@ -180,16 +266,24 @@ void round_lost(round_t *self, uint32_t worker)
             s_drop(self, i);
 }
 
+void round_ask_copy(round_t *self, const round_worker_t *worker, uint32_t first, uint32_t end,
+                    double now_ms)
+{
+    for (uint32_t i = self->n_open; i-- > 0;) {
+        const assignment_t *assignment = &self->open[i];
+        if (assignment->copy && assignment->range.worker == worker->worker &&
+            assignment->range.first == first)
+            s_drop(self, i); /* it was late, or its answer is asked for once more */
+    }
+    s_issue(self, worker, first, end, true, now_ms);
+}
+
 const wire_range_t *round_owed(round_t *self, uint32_t worker, uint32_t *n)
 {
-    self->n_plan = 0;
-    for (uint32_t i = 0; i < self->n_open; i++) {
-        if (self->open[i].range.worker != worker)
-            continue;
-        self->plan =
-            array_room(self->plan, self->n_plan + 1, &self->plan_room, sizeof(wire_range_t));
-        self->plan[self->n_plan++] = self->open[i].range;
-    }
+    self->plan.n = 0;
+    for (uint32_t i = 0; i < self->n_open; i++)
+        if (self->open[i].range.worker == worker)
+            (void)s_append(self, &self->plan, self->open[i].range, self->open[i].copy);
     return round_plan(self, n);
 }
 
@@ -203,48 +297,73 @@ static bool s_owed_before(const round_t *self, uint32_t n, uint32_t worker, uint
     return false;
 }
 
+/* How many blocks that open[i] asks for are still to come; `once`: but those that its worker was
+ * asked for before. */
+static uint32_t s_missing_blocks(const round_t *self, const reduce_t *tree, uint32_t i, bool once)
+{
+    const wire_range_t *range = &self->open[i].range;
+    if (self->open[i].copy)
+        return audit_awaits(self->audit, range->worker, range->first) ? self->open[i].n_blocks : 0;
+    uint32_t n = 0, first, end;
+    for (uint32_t from = range->first;
+         from < range->end && reduce_missing(tree, from, &first, &end) && first < range->end;
+         from = end)
+        for (; first < end && first < range->end; first++)
+            n += !s_undecided(self, first) &&
+                 !(once && s_owed_before(self, i, range->worker, first));
+    return n;
+}
+
 uint32_t round_owed_blocks(const round_t *self, const reduce_t *tree, uint32_t worker)
 {
     uint32_t n = 0;
     bool asked_before = false; /* then some blocks may have been asked for twice */
     for (uint32_t i = 0; i < self->n_open; i++) {
-        const wire_range_t *range = &self->open[i].range;
-        uint32_t first, end;
-        if (range->worker != worker)
+        if (self->open[i].range.worker != worker)
             continue;
-        for (uint32_t from = range->first;
-             from < range->end && reduce_missing(tree, from, &first, &end) && first < range->end;
-             from = end) {
-            end = end < range->end ? end : range->end;
-            for (uint32_t block = first; asked_before && block < end; block++)
-                n -= s_owed_before(self, i, worker, block);
-            n += end - first;
-        }
+        n += s_missing_blocks(self, tree, i, asked_before);
         asked_before = true;
     }
     return n;
 }
 
-/* Notes what an assignment says of its worker. */
-static void s_report(round_t *self, const assignment_t *assignment, double now_ms)
+/* Notes what the step's beginning says of a worker: all is done, or one thing is late. */
+static void s_report(round_t *self, const assignment_t *assignment, bool late, double now_ms)
 {
+    tally_t *tally = assignment->first ? s_tally(self, assignment->range.worker) : NULL;
+    if (!tally || tally->late)
+        return;
+    if (!late && --tally->n_open > 0)
+        return;
+    tally->late = late;
     self->closed =
         array_room(self->closed, self->n_closed + 1, &self->closed_room, sizeof(round_closed_t));
     self->closed[self->n_closed++] =
-        (round_closed_t){assignment->range.worker, assignment->range.end - assignment->range.first,
-                         now_ms - assignment->issued_ms, assignment->late};
+        (round_closed_t){tally->worker, tally->n_blocks, now_ms - assignment->issued_ms, late};
+}
+
+/* Is some of what was asked for still to come? */
+static bool s_is_awaited(const round_t *self, const reduce_t *tree, const assignment_t *assignment)
+{
+    const wire_range_t *range = &assignment->range;
+    if (assignment->copy)
+        return audit_awaits(self->audit, range->worker, range->first);
+    uint32_t missing;
+    bool audited;
+    for (uint32_t from = range->first;
+         reduce_missing(tree, from, &missing, NULL) && missing < range->end;
+         from = s_cut(self, missing, range->end, &audited))
+        if (!s_undecided(self, missing))
+            return true;
+    return false;
 }
 
 static void s_close_complete(round_t *self, const reduce_t *tree, double now_ms)
 {
     for (uint32_t i = self->n_open; i-- > 0;) {
-        const assignment_t *assignment = &self->open[i];
-        uint32_t missing;
-        if (reduce_missing(tree, assignment->range.first, &missing, NULL) &&
-            missing < assignment->range.end)
+        if (s_is_awaited(self, tree, &self->open[i]))
             continue;
-        if (assignment->first && !assignment->late)
-            s_report(self, assignment, now_ms);
+        s_report(self, &self->open[i], false, now_ms);
         s_drop(self, i);
     }
 }
@@ -267,14 +386,17 @@ static bool s_uncovered(const round_t *self, const reduce_t *tree, uint32_t from
                         uint32_t *end)
 {
     while (reduce_missing(tree, from, first, NULL)) {
+        bool audited;
         uint32_t until = s_covered_until(self, *first);
+        if (until == 0 && s_undecided(self, *first))
+            until = s_cut(self, *first, self->n_blocks, &audited);
         if (until > 0) {
             from = until;
             continue;
         }
         (void)reduce_missing(tree, *first, first, end);
         for (uint32_t block = *first + 1; block < *end; block++)
-            if (s_covered_until(self, block) > 0)
+            if (s_covered_until(self, block) > 0 || s_undecided(self, block))
                 *end = block;
         return true;
     }
@@ -322,9 +444,9 @@ static void s_issue_uncovered(round_t *self, const reduce_t *tree, const round_w
     uint32_t first, end;
     for (uint32_t from = 0; s_uncovered(self, tree, from, &first, &end); from = end) {
         if (n_idle > 0)
-            s_issue_range(self, idle, n_idle, first, end, false, now_ms);
+            s_issue_range(self, idle, n_idle, first, end, now_ms);
         else if (!on_time || s_has_orphan(self, first, end))
-            s_issue_range(self, workers, n_workers, first, end, false, now_ms);
+            s_issue_range(self, workers, n_workers, first, end, now_ms);
     }
 }
 
@@ -332,21 +454,24 @@ static void s_issue_uncovered(round_t *self, const reduce_t *tree, const round_w
 static void s_remind(round_t *self, const reduce_t *tree, const assignment_t *assignment)
 {
     wire_range_t range = assignment->range;
+    if (assignment->copy) {
+        (void)s_append(self, &self->reminders, range, true);
+        return;
+    }
     for (uint32_t from = range.first, first, end;
          from < range.end && reduce_missing(tree, from, &first, &end) && first < range.end;
-         from = end) {
-        self->reminders = array_room(self->reminders, self->n_reminders + 1, &self->reminders_room,
-                                     sizeof(wire_range_t));
-        self->reminders[self->n_reminders++] =
-            (wire_range_t){range.worker, first, end < range.end ? end : range.end};
-    }
+         from = end)
+        (void)s_append(self, &self->reminders,
+                       (wire_range_t){range.worker, first, end < range.end ? end : range.end},
+                       false);
 }
 
 void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *workers,
                 uint32_t n_workers, double now_ms)
 {
-    self->n_plan = 0;
-    self->n_reminders = 0;
+    self->plan.n = 0;
+    self->reminders.n = 0;
+    self->beginning = false;
     s_note_speeds(self, workers, n_workers);
     s_close_complete(self, tree, now_ms);
     for (uint32_t i = 0; i < self->n_open; i++) {
@@ -359,8 +484,9 @@ void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *worke
             continue;
         assignment->late = true;
         self->covered = false;
-        if (assignment->first)
-            s_report(self, assignment, now_ms);
+        s_report(self, assignment, true, now_ms);
+        if (assignment->copy)
+            audit_late(self->audit, assignment->range.worker, assignment->range.first);
     }
     uint32_t first, end;
     self->covered = self->covered || !s_uncovered(self, tree, 0, &first, &end);
@@ -375,8 +501,8 @@ void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *worke
 
 const wire_range_t *round_reminders(const round_t *self, uint32_t *n)
 {
-    *n = self->n_reminders;
-    return self->reminders;
+    *n = self->reminders.n;
+    return self->reminders.ranges;
 }
 
 bool round_take_closed(round_t *self, round_closed_t *closed)

@@ -6,6 +6,9 @@
  * what it should take; late or orphaned blocks are given to others, and the first copy counts. Some
  * time before that its worker is reminded: it leaves out what it is at work on, and does again what
  * it has done, which must have been lost.
+ *
+ * Audited nodes are cut out of all that is planned here: whom to ask for those is audit's to say,
+ * and an assignment of a copy is open while audit awaits it.
  */
 #ifndef DROVER_PARAMETER_SERVER_ROUND_H
 #define DROVER_PARAMETER_SERVER_ROUND_H
@@ -13,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dispatch/audit.h"
 #include "math/reduce.h"
 #include "proto/wire.h"
 
@@ -24,8 +28,8 @@ typedef struct {
     double doubt; /* 0 to below 1: the part of its share that it is not trusted with */
 } round_worker_t;
 
-/* An assignment of round_begin that has just closed, or become late: what its worker took for what
- * it was asked, or has taken so far. */
+/* What a worker was asked for when the step began has just closed, all of it, or is late: what the
+ * worker took for it, or has taken so far. */
 typedef struct {
     uint32_t worker;
     uint32_t n_blocks;
@@ -35,14 +39,20 @@ typedef struct {
 
 typedef struct round round_t;
 
-/* For steps of n_blocks blocks; node_cost as in assign.h. Never NULL. */
-round_t *round_new(uint32_t n_blocks, double node_cost);
+/* For steps of n_blocks blocks; node_cost as in assign.h. audit: borrowed; NULL for none. Never
+ * NULL. */
+round_t *round_new(uint32_t n_blocks, double node_cost, audit_t *audit);
 void round_destroy(round_t **self_p);
 
 /* A new step: plans what the tree misses over the workers (none: nothing is planned yet). The plan
  * is in round_plan until the next call. */
 void round_begin(round_t *self, const reduce_t *tree, const round_worker_t *workers,
                  uint32_t n_workers, double now_ms);
+
+/* A worker is asked for a copy of an audited node, blocks [first, end), as well: now it is part of
+ * round_plan. Behind round_begin and before round_tick it is part of what measures the worker. */
+void round_ask_copy(round_t *self, const round_worker_t *worker, uint32_t first, uint32_t end,
+                    double now_ms);
 
 /* Assignments made by the last round_begin or round_tick, to be sent; borrowed. */
 const wire_range_t *round_plan(const round_t *self, uint32_t *n);

@@ -191,6 +191,16 @@ void reduce_want(reduce_t *self, node_t node)
     self->n_wanted += 1 - n_over;
 }
 
+uint32_t reduce_cut(const reduce_t *self, uint32_t first, uint32_t end)
+{
+    uint32_t wanted_first, wanted_end, i = s_wanted_from(self, first);
+    if (i == self->n_wanted)
+        return end;
+    node_range(self->wanted[i].node, self->n_blocks, &wanted_first, &wanted_end);
+    uint32_t until = wanted_first <= first ? wanted_end : wanted_first;
+    return until < end ? until : end;
+}
+
 bool reduce_complete(const reduce_t *self, node_t node)
 {
     const wanted_t *wanted = s_wanted_over(self, node);

@@ -66,6 +66,10 @@ void reduce_want(reduce_t *self, node_t node);
 /* Is the block below a wanted node whose partial was not taken yet? */
 bool reduce_pending(const reduce_t *self, uint32_t block);
 
+/* The end of the run from `first`, at most `end`, that lies below one wanted node, or below none: a
+ * sum that reaches further is none of those that are wanted. */
+uint32_t reduce_cut(const reduce_t *self, uint32_t first, uint32_t end);
+
 /* Is there nothing to do about the valid node: it is complete, below one that is, or not (wholly)
  * wanted? */
 bool reduce_complete(const reduce_t *self, node_t node);

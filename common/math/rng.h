@@ -12,11 +12,13 @@
 
 /* What a draw is for; part of the counter, and therefore of the bits: never renumber. */
 typedef enum {
-    RNG_INIT = 1,   /* initial weights; index = parameter */
-    RNG_SAMPLE = 2, /* rows of a step; index = row */
-    RNG_SHOW = 3,   /* rows shown in pictures; index = position */
-    RNG_FAULT = 4,  /* injected faults (proto/chaos.h); step = stream; no bit of a model */
-    RNG_CANNED = 5, /* partials of simulated workers; no bit of a model */
+    RNG_INIT = 1,    /* initial weights; index = parameter */
+    RNG_SAMPLE = 2,  /* rows of a step; index = row */
+    RNG_SHOW = 3,    /* rows shown in pictures; index = position */
+    RNG_FAULT = 4,   /* injected faults (proto/chaos.h); step = stream; no bit of a model */
+    RNG_CANNED = 5,  /* partials of simulated workers; no bit of a model */
+    RNG_AUDIT = 6,   /* which nodes are computed twice; index = level 2^32 + index of the node */
+    RNG_AUDITOR = 7, /* by whom; index = first block 2^32 + number of the worker */
 } rng_purpose_t;
 
 /* The bijection itself, as in the paper's table of known answers. */

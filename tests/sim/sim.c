@@ -5,7 +5,9 @@
  * gradients are real, only tiny.
  *
  * Each schedule must end, within bounds on time and messages, with the weights of the calm run, bit
- * for bit, each step counted once over all its rows. A seed that fails is printed and replays.
+ * for bit, each step counted once over all its rows. In some a part of the work is audited, in some
+ * all of it and one worker is a liar: these, too, must end so, if each node was compared; and
+ * nobody else is sent away. A seed that fails is printed and replays.
  *
  * Usage: sim [--first SEED] [--count N] [--verbose]
  */
@@ -30,6 +32,10 @@
 typedef struct {
     uint64_t n_messages;
     uint64_t n_kills;
+    uint64_t n_liars;   /* schedules with one */
+    uint64_t n_audited; /* of these such in which each node was compared */
+    uint64_t n_lies;
+    uint64_t n_exposed;
     double ms;
     double longest_ms;
     uint64_t most_messages;
@@ -37,6 +43,25 @@ typedef struct {
 
 static double s_rows[N_STEPS + 1]; /* that each step samples */
 static char s_seed_text[48];       /* of the schedule that runs, for when it aborts */
+
+/* Draws from a stream of its own: schedules without an audit are what they would be otherwise. */
+static void s_plan_audit(world_t *self)
+{
+    uint64_t random = self->random;
+    self->random = self->seed * 0xd1342543de82ef95 + 111;
+    self->job.audit = world_chance(self, 0.6)   ? 0
+                      : world_chance(self, 0.7) ? 1
+                                                : world_uniform(self);
+    if (self->job.audit == 1 && self->n_workers > 2 && world_chance(self, 0.7)) {
+        /* Who lies always is known only where there are two others: not behind relays, maybe. */
+        self->lie = world_uniform(self) * (self->n_relays ? 0.5 : 1);
+        self->job.min_workers = self->n_relays ? 2 : 3;
+        self->kill *= 0.2;
+        self->stall *= 0.2;
+        self->cut *= 0.2;
+    }
+    self->random = random;
+}
 
 static void s_plan(world_t *self)
 {
@@ -56,6 +81,16 @@ static void s_plan(world_t *self)
     self->kill = world_chance(self, 0.5) ? 0.01 * worst * share : 0;
     self->kill_server = world_chance(self, 0.4) ? 0.004 * worst : 0;
     self->checkpoint_every = 1 + (uint32_t)(world_random(self) % 3);
+    s_plan_audit(self);
+}
+
+/* Was each step compared? A lie that nobody else could find out counts. */
+static bool s_all_audited(const world_t *self)
+{
+    for (uint32_t step = 1; step <= N_STEPS; step++)
+        if (self->unaudited[step])
+            return false;
+    return true;
 }
 
 /* One schedule; exits with 1 when it does not end as the calm run does. */
@@ -69,11 +104,16 @@ static void s_run(uint64_t seed, const server_job_t *job, const float *expected,
         if (world.now_ms > MAX_MS || world.n_messages > MAX_MESSAGES)
             world_fail(&world, "does not end");
     }
-    if (memcmp(frame_data(&world.last->weights), expected,
-               model_params(&job->model) * sizeof(float)) != 0)
+    bool may_be_wrong = world.lie > 0 && !s_all_audited(&world);
+    if (!may_be_wrong && memcmp(frame_data(&world.last->weights), expected,
+                                model_params(&job->model) * sizeof(float)) != 0)
         world_fail(&world, "other weights than the calm run's");
     total->n_messages += world.n_messages;
     total->n_kills += world.n_kills;
+    total->n_liars += world.lie > 0;
+    total->n_audited += world.lie > 0 && !may_be_wrong;
+    total->n_lies += world.n_lies;
+    total->n_exposed += world.n_exposed;
     total->ms += world.now_ms;
     if (world.now_ms > total->longest_ms)
         total->longest_ms = world.now_ms;
@@ -181,6 +221,9 @@ int main(int argc, char **argv)
                  " kills, %.0f simulated seconds; at most %" PRIu64 " messages and %.1f s\n",
                  count, first, total.n_messages, total.n_kills, total.ms / 1000,
                  total.most_messages, total.longest_ms / 1000);
+    (void)printf("%" PRIu64 " with a liar, %" PRIu64 " of them audited to the last node: %" PRIu64
+                 " lies, found out %" PRIu64 " times\n",
+                 total.n_liars, total.n_audited, total.n_lies, total.n_exposed);
     dataset_destroy(&data);
     return 0;
 }

@@ -94,6 +94,12 @@ static double s_now_ms(void *context)
     return ((place_t *)context)->world->now_ms;
 }
 
+/* Is it the liar, or a relay? What is below a relay speaks through it. */
+static bool s_passes_lies(const world_t *self, const peer_t *peer)
+{
+    return self->lie > 0 && (peer->relay || peer->place.index == LIAR);
+}
+
 static bool s_control_below(void *context, const wire_peer_t *to, const wire_t *message,
                             frame_t *frame)
 {
@@ -101,9 +107,14 @@ static bool s_control_below(void *context, const wire_peer_t *to, const wire_t *
     world_t *self = place->world;
     uint32_t connection;
     memcpy(&connection, to->bytes, sizeof(connection));
+    bool quarantined =
+        message->type == WIRE_REFUSED && message->refusal.reason == WIRE_REFUSED_QUARANTINE;
     for (int i = 0; i < s_n_peers(self); i++) {
         const peer_t *peer = &self->peers[i];
         if (peer->alive && peer->parent == place->index && peer->connection == connection) {
+            if (quarantined && !s_passes_lies(self, peer))
+                world_fail(self, "an honest worker in quarantine");
+            self->n_exposed += quarantined;
             s_send(self, EVENT_TO_PEER, i, message, frame);
             return true;
         }
@@ -151,6 +162,7 @@ static void s_step_done(void *context, server_record_t *record)
     if ((double)record->rows != self->rows[record->step])
         world_fail(self, "a step that does not count each row once");
     self->n_done = record->step;
+    self->unaudited[record->step] = record->unaudited > 0;
     if (self->last != self->kept)
         server_record_destroy(&self->last);
     self->last = record;
@@ -295,6 +307,18 @@ static void s_compute(world_t *self, const peer_t *peer, const session_action_t 
     queue_put(self->queue, self->now_ms + (end - first) * peer->block_ms, event);
 }
 
+/* Flips a bit low in a number; not the same one soon again, so that no two lies ever agree, not
+ * even those that come through one relay and another. */
+static void s_lie(world_t *self, float *gradient)
+{
+    uint32_t bits, n_params = (uint32_t)model_params(&self->job.model);
+    float *value = &gradient[self->n_lies % n_params];
+    memcpy(&bits, value, sizeof(bits));
+    bits ^= 1u << (self->n_lies / n_params % 23);
+    memcpy(value, &bits, sizeof(bits));
+    self->n_lies++;
+}
+
 /* Does all that a session wants now, and looks again at its deadline. */
 static void s_act(world_t *self, peer_t *peer)
 {
@@ -321,6 +345,8 @@ static void s_act(world_t *self, peer_t *peer)
             peer->epoch++;
             break;
         case SESSION_PUSH: {
+            if (self->lie > 0 && number == LIAR && world_chance(self, self->lie))
+                s_lie(self, action.partial.gradient);
             frame_t frame = {.present = false};
             frame_from_pool(&frame, action.partial.gradient,
                             model_params(&self->job.model) * sizeof(float));
@@ -529,7 +555,8 @@ void world_open(world_t *self)
         /* relays stack: each may be below one before it */
         int n_above = peer->relay ? i - self->n_workers : self->n_relays;
         int above = (int)(world_random(self) % (uint64_t)(n_above + 1));
-        peer->parent = above == 0 ? SERVER : self->n_workers + above - 1;
+        bool honest = self->lie > 0 && i > LIAR && i <= LIAR + 2; /* two that are heard directly */
+        peer->parent = above == 0 || honest ? SERVER : self->n_workers + above - 1;
         /* some come later */
         peer->reborn_ms = world_chance(self, 0.3) ? world_uniform(self) * 1000 : 0;
     }

@@ -1,5 +1,6 @@
 /* A simulated cluster: a server, relays and workers as their pure modules, with a clock and a
- * seeded network between them that loses, delays, duplicates, reorders, damages and cuts.
+ * seeded network between them that loses, delays, duplicates, reorders, damages and cuts. One
+ * worker may be a liar.
  */
 #ifndef DROVER_TESTS_SIM_WORLD_H
 #define DROVER_TESTS_SIM_WORLD_H
@@ -18,6 +19,7 @@
 #define MAX_WORKERS 5
 #define MAX_RELAYS  3
 #define MAX_PEERS   (MAX_WORKERS + MAX_RELAYS)
+#define LIAR        0    /* the worker that is one, when there is one */
 #define SERVER      (-1) /* as a peer's parent, and as a place */
 #define KERNEL      "dense/simulated"
 
@@ -58,6 +60,7 @@ struct world {
     /* the plan of this schedule */
     int n_workers, n_relays;
     double drop, delay_ms, duplicate, damage, stall, cut, kill, kill_server;
+    double lie; /* the liar sends such a part of its partials with a bit flipped */
     uint32_t checkpoint_every;
     /* what is trained */
     server_job_t job;
@@ -67,11 +70,14 @@ struct world {
     coordinator_t *server; /* NULL while it is down */
     double server_back_ms;
     uint32_t next_connection;
-    server_record_t *last; /* the newest step */
-    server_record_t *kept; /* the newest checkpoint, or NULL */
-    uint32_t n_done;       /* steps of the history that stands */
+    server_record_t *last;       /* the newest step */
+    server_record_t *kept;       /* the newest checkpoint, or NULL */
+    uint32_t n_done;             /* steps of the history that stands */
+    bool unaudited[N_STEPS + 1]; /* does it have nodes of such a step that one worker alone did? */
     uint64_t n_messages;
     uint64_t n_kills;
+    uint64_t n_lies;
+    uint64_t n_exposed;      /* times that the liar was refused for what it had sent */
     peer_t peers[MAX_PEERS]; /* workers first, then relays */
 };
 

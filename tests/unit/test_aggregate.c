@@ -73,18 +73,29 @@ static int s_close(void **state)
     return s_live;
 }
 
-static aggregate_result_t s_offer(fixture_t *self, node_t node, partial_t *partial, size_t bytes)
+typedef enum {
+    ACCEPTED,
+    DUPLICATE,
+    BAD,
+} result_t;
+
+/* As the dispatcher does. */
+static result_t s_offer(fixture_t *self, node_t node, partial_t *partial, size_t bytes)
 {
     self->err.text[0] = '\0';
-    aggregate_result_t result = aggregate_offer(self->aggregate, node, partial, bytes, &self->err);
+    if (aggregate_check(self->aggregate, node, partial, bytes, &self->err) != 0) {
+        partial_release(partial);
+        return BAD;
+    }
+    bool accepted = aggregate_insert(self->aggregate, node, partial);
     assert_null(partial->gradient); /* taken in any case */
-    return result;
+    return accepted ? ACCEPTED : DUPLICATE;
 }
 
 static void s_assert_bad(fixture_t *self, node_t node, partial_t *partial, const char *text)
 {
     uint32_t done = reduce_blocks_done(aggregate_tree(self->aggregate));
-    assert_int_equal(s_offer(self, node, partial, P * sizeof(float)), AGGREGATE_BAD);
+    assert_int_equal(s_offer(self, node, partial, P * sizeof(float)), BAD);
     if (!strstr(self->err.text, text))
         fail_msg("saw \"%s\", expected \"%s\" in it", self->err.text, text);
     assert_int_equal(reduce_blocks_done(aggregate_tree(self->aggregate)), done);
@@ -104,7 +115,7 @@ static void test_sums_a_step(void **state)
         for (uint32_t block = n_blocks; block-- > 0;) {
             node = (node_t){0, block};
             partial_t partial = s_partial(step, node);
-            assert_int_equal(s_offer(self, node, &partial, P * sizeof(float)), AGGREGATE_ACCEPTED);
+            assert_int_equal(s_offer(self, node, &partial, P * sizeof(float)), ACCEPTED);
         }
         assert_true(aggregate_take(self->aggregate, &node, &sum));
         assert_int_equal(node.level, s_root.level);
@@ -120,13 +131,12 @@ static void test_counts_each_block_once(void **state)
     fixture_t *self = *state;
     static const struct {
         node_t node;
-        aggregate_result_t result;
+        result_t result;
         uint32_t n_done;
     } offers[] = {
-        {{0, 3}, AGGREGATE_ACCEPTED, 1},  {{0, 3}, AGGREGATE_DUPLICATE, 1},
-        {{2, 0}, AGGREGATE_ACCEPTED, 4},  {{0, 1}, AGGREGATE_DUPLICATE, 4},
-        {{1, 1}, AGGREGATE_DUPLICATE, 4}, {{2, 0}, AGGREGATE_DUPLICATE, 4},
-        {{4, 0}, AGGREGATE_ACCEPTED, 16}, {{4, 0}, AGGREGATE_DUPLICATE, 16},
+        {{0, 3}, ACCEPTED, 1},  {{0, 3}, DUPLICATE, 1},  {{2, 0}, ACCEPTED, 4},
+        {{0, 1}, DUPLICATE, 4}, {{1, 1}, DUPLICATE, 4},  {{2, 0}, DUPLICATE, 4},
+        {{4, 0}, ACCEPTED, 16}, {{4, 0}, DUPLICATE, 16},
     };
     assert_int_equal(sampler_blocks(&s_sampler), 16);
     for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
@@ -159,7 +169,7 @@ static void test_refuses_wrong_lengths(void **state)
     static const size_t sizes[] = {0, 1, P * 4 - 4, P * 4 - 1, P * 4 + 1, P * 4 + 4};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         partial_t partial = s_partial(STEP, (node_t){0, 0});
-        assert_int_equal(s_offer(self, (node_t){0, 0}, &partial, sizes[i]), AGGREGATE_BAD);
+        assert_int_equal(s_offer(self, (node_t){0, 0}, &partial, sizes[i]), BAD);
         assert_non_null(strstr(self->err.text, "expected 20"));
     }
 }
@@ -193,7 +203,7 @@ static void test_refuses_wrong_numbers(void **state)
         }
     }
     partial = s_partial(STEP, node); /* and after all that the right one counts */
-    assert_int_equal(s_offer(self, node, &partial, P * sizeof(float)), AGGREGATE_ACCEPTED);
+    assert_int_equal(s_offer(self, node, &partial, P * sizeof(float)), ACCEPTED);
 }
 
 #define aggregate_test(function) cmocka_unit_test_setup_teardown(function, s_open, s_close)

@@ -223,6 +223,30 @@ static void test_the_third_bad_partial_is_one_too_many(void **state)
     membership_destroy(&members);
 }
 
+/* For what one of them did, present or not: all of that name and host. */
+static void test_exclusion(void **state)
+{
+    (void)state;
+    membership_t *members = s_new(true, "");
+    uint32_t old = s_join(members, 1, "a", 0)->id, n;
+    membership_remove(members, old);
+    uint32_t now = s_join(members, 2, "a", 0)->id;
+    assert_false(membership_quarantined(members, old) || membership_quarantined(members, now));
+    wire_hello_t hello = s_hello("a", "k");
+    membership_exclude(members, now, hello.name, hello.host);
+    membership_exclude(members, old, hello.name, hello.host);
+    assert_true(membership_quarantined(members, old) && membership_quarantined(members, now));
+    assert_null(membership_by_id(members, now));
+    wire_peer_t peer = s_peer(3);
+    wire_refusal_t refusal;
+    assert_null(membership_hello(members, &peer, &hello, 0, &refusal));
+    assert_int_equal(refusal.reason, WIRE_REFUSED_QUARANTINE);
+    const wire_quarantined_t *listed = membership_quarantine(members, &n);
+    assert_int_equal(n, 1); /* it is one */
+    assert_string_equal(listed->name, "a");
+    membership_destroy(&members);
+}
+
 static void test_speed(void **state)
 {
     (void)state;
@@ -316,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_ready_must_fit_the_job),
         cmocka_unit_test(test_the_silent_are_lost),
         cmocka_unit_test(test_the_third_bad_partial_is_one_too_many),
+        cmocka_unit_test(test_exclusion),
         cmocka_unit_test(test_speed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,6 +188,10 @@ static void test_wanted_nodes(void **state)
     assert_true(reduce_missing(reduce, 4, &first, &end));
     assert_true(first == 8 && end == 12);
     assert_false(reduce_missing(reduce, 12, &first, &end));
+    static const uint32_t cuts[][3] = {{0, 16, 2}, {1, 16, 2},  {2, 16, 4},   {2, 3, 3},
+                                       {4, 16, 8}, {8, 16, 12}, {12, 16, 16}, {5, 7, 7}};
+    for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++)
+        assert_int_equal(reduce_cut(reduce, cuts[i][0], cuts[i][1]), cuts[i][2]);
     assert_true(reduce_pending(reduce, 3) && reduce_pending(reduce, 11));
     assert_false(reduce_pending(reduce, 4) || reduce_pending(reduce, 12));
     leaf = s_sum((node_t){2, 0}, 16); /* more than is wanted */

@@ -83,7 +83,7 @@ typedef struct {
 /* The whole tree is wanted. */
 static world_t s_new(uint32_t n_blocks)
 {
-    world_t world = {round_new(n_blocks, 0.02), reduce_new(n_blocks, P)};
+    world_t world = {round_new(n_blocks, 0.02, NULL), reduce_new(n_blocks, P)};
     reduce_want(world.tree, (node_t){node_root_level(n_blocks), 0});
     return world;
 }
@@ -380,6 +380,93 @@ static void test_a_newcomer_waits_while_all_is_well(void **state)
     s_end(&world);
 }
 
+/* Audited nodes are cut out of all that is asked for, and make nobody late. */
+static void test_audited_nodes_are_left_to_the_audit(void **state)
+{
+    (void)state;
+    world_t world = s_new(8);
+    audit_t *audit = audit_new(1, 1, 8, P);
+    const audit_worker_t auditors[] = {{1, "a", "", 1.0, 0, false}, {2, "b", "", 1.0, 0, false}};
+    round_closed_t closed;
+    round_destroy(&world.round);
+    world.round = round_new(8, 0.02, audit);
+    audit_begin(audit, 1, 2);
+    audit_want(audit, (node_t){0, 2}, auditors, 2);
+    audit_want(audit, (node_t){0, 3}, auditors, 2);
+    audit_want(audit, (node_t){0, 6}, auditors, 2);
+    round_begin(world.round, world.tree, s_two, 2, 0);
+    s_assert_plan(world.round, PLAN({1, 0, 2}, {2, 4, 6}, {2, 7, 8}));
+    uint32_t n;
+    const wire_range_t *asks = audit_ask(audit, auditors, 2, 0, &n);
+    assert_int_equal(n, 6);
+    for (uint32_t i = 0; i < n; i++)
+        round_ask_copy(world.round, &s_two[asks[i].worker - 1], asks[i].first, asks[i].end, 0);
+    round_plan(world.round, &n);
+    assert_int_equal(n, 9); /* all of it is sent together */
+    round_owed(world.round, 1, &n);
+    assert_int_equal(n, 4);
+    round_owed(world.round, 2, &n);
+    assert_int_equal(n, 5);
+    assert_int_equal(round_owed_blocks(world.round, world.tree, 1), 5);
+    assert_int_equal(round_owed_blocks(world.round, world.tree, 2), 6);
+
+    s_done(world.tree, 0, 2, 8);
+    partial_t partial = s_leaf(2);
+    assert_true(audit_offer(audit, 1, (node_t){0, 2}, &partial));
+    partial = s_leaf(3);
+    assert_true(audit_offer(audit, 1, (node_t){0, 3}, &partial));
+    round_tick(world.round, world.tree, s_two, 2, 4);
+    s_assert_plan(world.round, NO_PLAN);
+    assert_int_equal(round_owed_blocks(world.round, world.tree, 1), 1);
+    assert_false(round_take_closed(world.round, &closed));
+    partial = s_leaf(6);
+    assert_true(audit_offer(audit, 1, (node_t){0, 6}, &partial));
+    round_tick(world.round, world.tree, s_two, 2, 5);
+    assert_true(
+        round_take_closed(world.round, &closed)); /* copies count in what it is measured by */
+    assert_true(closed.worker == 1 && closed.n_blocks == 5 && closed.elapsed_ms == 5);
+
+    round_tick(world.round, world.tree, s_two, 2, 30 + 3 * 3); /* 2 is late with its own blocks */
+    s_assert_plan(world.round, PLAN({1, 4, 6}, {1, 7, 8}));
+    assert_true(round_take_closed(world.round, &closed));
+    assert_true(closed.worker == 2 && closed.late && closed.n_blocks == 6);
+    (void)audit_ask(audit, auditors, 2, 39, &n);
+    assert_int_equal(n, 0); /* not yet with its copies */
+    round_tick(world.round, world.tree, s_two, 2, 30 + 3 * 6);
+    assert_false(round_take_closed(world.round, &closed)); /* late is late */
+    asks = audit_ask(audit, auditors, 2, 48, &n);
+    assert_int_equal(n, 3);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_int_equal(asks[i].worker, 2);
+        round_ask_copy(world.round, &s_two[1], asks[i].first, asks[i].end, 48);
+    }
+    round_owed(world.round, 2, &n);
+    assert_int_equal(n, 5); /* each copy once */
+    round_lost(world.round, 2);
+    audit_lost(audit, 2);
+    round_tick(world.round, world.tree, s_two, 1, 49);
+    s_assert_plan(world.round, NO_PLAN); /* 1 is on time with what others owed */
+    assert_int_equal(round_owed_blocks(world.round, world.tree, 2), 0);
+    assert_int_equal(round_reissued(world.round), 3);
+    audit_destroy(&audit);
+    s_end(&world);
+}
+
+/* Nodes side by side are shared out as one run, and none is asked for together with the next. */
+static void test_nodes_side_by_side(void **state)
+{
+    (void)state;
+    world_t world = s_new(16);
+    reduce_reset(world.tree);
+    for (uint32_t i = 2; i < 6; i++)
+        reduce_want(world.tree, (node_t){1, i});
+    reduce_want(world.tree, (node_t){1, 7});
+    round_begin(world.round, world.tree, s_two, 2, 0);
+    s_assert_plan(world.round,
+                  PLAN({1, 4, 6}, {1, 6, 8}, {2, 8, 10}, {2, 10, 12}, {1, 14, 15}, {2, 15, 16}));
+    s_end(&world);
+}
+
 /* A random world: workers of any speed that stall, die unnoticed for a while, or appear; orders and
  * partials that get lost, come late or come twice. */
 enum {
@@ -577,7 +664,7 @@ static void test_every_step_completes_in_a_random_world(void **state)
         srand(seed);
         sim_t *sim = calloc(1, sizeof(*sim));
         sim->n_blocks = 1 + (uint32_t)rand() % 64;
-        sim->round = round_new(sim->n_blocks, 0.02);
+        sim->round = round_new(sim->n_blocks, 0.02, NULL);
         sim->tree = reduce_new(sim->n_blocks, P);
         sim->loss = seed % 4 * 0.15;
         for (unsigned i = 0; i < seed % (MAX_WORKERS + 1); i++)
@@ -636,6 +723,8 @@ int main(void)
         cmocka_unit_test(test_orphans_behind_late_blocks),
         cmocka_unit_test(test_a_single_late_worker_is_asked_again),
         cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_audited_nodes_are_left_to_the_audit),
+        cmocka_unit_test(test_nodes_side_by_side),
         cmocka_unit_test(test_a_newcomer_waits_while_all_is_well),
         cmocka_unit_test(test_every_step_completes_in_a_random_world),
     };

@@ -643,6 +643,39 @@ static void test_rejoins(void **state)
     s_end(&session, &data);
 }
 
+/* An ASSIGN comes to one worker only: when it names others, the server knows us by a number that we
+ * never got. */
+static void test_asks_for_its_number(void **state)
+{
+    (void)state;
+    dataset_t *data = s_data(0);
+    session_t *session = s_new(data, 1);
+    s_join(session, data, 0);
+    s_step(session, 1, 0, 4);
+    s_expect_compute(session, 1, 2, 0);
+    wire_range_t ranges[] = {{ME + 1, 4, 8}, {ME, 0, 4}};
+    wire_t message = s_asked(WIRE_ASSIGN, 1, ranges, 2);
+    session_message(session, &message, 0, 10);
+    message.n_ranges = 0;
+    session_message(session, &message, 0, 10);
+    message.type = WIRE_STEP; /* for all */
+    message.n_ranges = 1;
+    session_message(session, &message, s_weights_bytes(), 10);
+    s_expect(session, 10, SESSION_NOTHING);
+    message = s_asked(WIRE_ASSIGN, 1, ranges, 1);
+    session_message(session, &message, 0, 10);
+    s_expect(session, 10, SESSION_CANCEL);
+    s_expect_send(session, 10, WIRE_HELLO);
+    wire_t welcome = s_welcome(data);
+    welcome.welcome.worker = ME + 1;
+    session_message(session, &welcome, 0, 20);
+    s_expect(session, 20, SESSION_CANCEL);
+    s_expect(session, 20, SESSION_SET_UP);
+    session_ready(session, 20);
+    assert_int_equal(session_job(session)->worker, ME + 1);
+    s_end(&session, &data);
+}
+
 static void test_takes_another_kernel(void **state)
 {
     (void)state;
@@ -854,6 +887,7 @@ int main(void)
         cmocka_unit_test(test_pauses),
         cmocka_unit_test(test_neither_readies_nor_resumes_what_leaves),
         cmocka_unit_test(test_rejoins),
+        cmocka_unit_test(test_asks_for_its_number),
         cmocka_unit_test(test_takes_another_kernel),
         cmocka_unit_test(test_refusals_are_final),
         cmocka_unit_test(test_a_job_over_other_data_is_refused),

@@ -50,6 +50,7 @@ static void test_defaults(void **state)
     assert_int_equal(s.numerics.kernel, SETTINGS_KERNEL_AUTO);
     assert_string_equal(s.server.bind, "auto");
     assert_int_equal(s.server.min_workers, 1);
+    assert_true(s.server.audit == 0);
     assert_int_equal(s.worker.threads, 1);
     assert_string_equal(s.output.path, "");
     assert_int_equal(s.log.level, LOG_LEVEL_INFO);
@@ -105,6 +106,24 @@ static void test_failed_load_changes_nothing(void **state)
     settings_clear(&s);
 }
 
+static void test_audit_needs_strict_numerics(void **state)
+{
+    (void)state;
+    err_t err = {{0}};
+    settings_t s;
+    settings_init(&s);
+    conf_override_t overrides[] = {{"set", NULL, "numerics.mode=fast"},
+                                   {"set", NULL, "server.audit=0.5"}};
+    assert_int_equal(settings_load(&s, NULL, overrides, 1, &err), 0);
+    assert_int_equal(settings_load(&s, NULL, overrides, 2, &err), -1);
+    assert_string_equal(err.text, "server.audit is 0.5 and numerics.mode is fast, in which workers "
+                                  "may differ in their bits; expected strict for an audit");
+    assert_true(s.server.audit == 0);
+    assert_int_equal(settings_load(&s, NULL, overrides + 1, 1, &err), 0);
+    assert_true(s.server.audit == 0.5);
+    settings_clear(&s);
+}
+
 /* One bad value a key: the bounds are those of the design. */
 static void test_bounds(void **state)
 {
@@ -135,6 +154,9 @@ static void test_bounds(void **state)
          "model.layers[0].activation: 'relu' is not a choice; expected tanh or sigmoid"},
         {"worker.threads=0", "'0' is out of range; expected 1 to 1024"},
         {"server.min_workers=0", "'0' is out of range; expected 1 to 100000"},
+        {"server.audit=0.01", NULL},
+        {"server.audit=1", NULL},
+        {"server.audit=1.5", "'1.5' is out of range; expected 0 to 1"},
         {"data.train_rows=-1", "'-1' is out of range; expected 0 to 2147483647"},
         {"trainig.steps=5", "unknown key 'trainig.steps'; did you mean 'training.steps'?"},
     };
@@ -243,6 +265,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_file_goes_before_default_and_override_before_file,
                                         scratch_make, scratch_remove),
         cmocka_unit_test(test_failed_load_changes_nothing),
+        cmocka_unit_test(test_audit_needs_strict_numerics),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test_setup_teardown(test_written_settings_load_back, scratch_make,
                                         scratch_remove),
