@@ -21,8 +21,9 @@ for run in runs:
     # A step brings each member its weights, and a partial back.
     assert run["sent_messages"] >= members and run["received_messages"] >= members, run
     assert run["sent_bytes"] >= members * 4000 and run["received_bytes"] >= members * 4000, run
-    assert run["step_ms"] > 0 and run["all_cpu_ms"] >= run["server_cpu_ms"] > 0, run
-    assert (run["relays_cpu_ms"] > 0) == (run["relays"] > 0), run
+    # So short a run may be over before the processes' clocks are read the first time.
+    assert run["step_ms"] > 0 and run["all_cpu_ms"] >= run["server_cpu_ms"] >= 0, run
+    assert run["relays"] > 0 or run["relays_cpu_ms"] == 0, run
 END
     done
     [ "$(ls "$work")" = "" ] # no socket is left

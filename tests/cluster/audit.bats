@@ -90,9 +90,9 @@ sum_audited() {
     wait_exit 20 liar
     expect_status 0
     grep -q ' liar\.lies ' liar.log
-    ! grep -qE 'audit\.|refused' server.log
+    run ! grep -qE 'audit\.|refused' server.log
     [ "$(metric out refused | sort -u)" = 0 ] && [ "$(metric out audited | sort -u)" = 0 ]
-    ! cmp -s "$BATS_FILE_TMPDIR/calm/model.safetensors" out/model.safetensors
+    run ! cmp -s "$BATS_FILE_TMPDIR/calm/model.safetensors" out/model.safetensors
 }
 
 @test "a relay audits its own workers: it is they who are named, not the relay" {
@@ -111,7 +111,7 @@ sum_audited() {
     wait_exit 20 liar
     expect_status 1
     grep -q ' audit\.liar name=liar ' relay.log
-    ! grep -q ' audit\.liar ' server.log
+    run ! grep -q ' audit\.liar ' server.log
 }
 
 @test "an audit of workers that may differ is refused" {
