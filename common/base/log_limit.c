@@ -20,7 +20,7 @@ typedef struct {
 
 typedef struct {
     char name[32];
-    slot_t slots[N_SLOTS]; /* by the peer's hash */
+    slot_t slots[N_SLOTS];
 } event_t;
 
 static pthread_mutex_t s_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -37,24 +37,35 @@ bool log_limit_pass(log_limit_t *self, int64_t now_ms, uint64_t *n_held)
     return true;
 }
 
-static slot_t *s_slot(const char *event, const char *peer)
+static event_t *s_event(const char *name)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a */
     int i = 0;
-    while (i < MAX_EVENTS - 1 && s_events[i].name[0] && strcmp(s_events[i].name, event) != 0)
+    while (i < MAX_EVENTS - 1 && s_events[i].name[0] && strcmp(s_events[i].name, name) != 0)
         i++;
     if (!s_events[i].name[0])
-        (void)snprintf(s_events[i].name, sizeof(s_events[i].name), "%s", event);
-    for (const char *c = peer; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619u;
-    return &s_events[i].slots[hash % N_SLOTS];
+        (void)snprintf(s_events[i].name, sizeof(s_events[i].name), "%s", name);
+    return &s_events[i];
+}
+
+/* The peer's own, else one whose last line is long ago. When a flood of names holds all of them, what
+ * is one name more is held back with the one that comes free first. */
+static slot_t *s_slot(event_t *event, const char *peer)
+{
+    slot_t *oldest = &event->slots[0];
+    for (slot_t *slot = event->slots; slot < event->slots + N_SLOTS; slot++) {
+        if (strncmp(slot->peer, peer, sizeof(slot->peer) - 1) == 0 && slot->limit.next_ms > 0)
+            return slot;
+        if (slot->limit.next_ms < oldest->limit.next_ms)
+            oldest = slot;
+    }
+    return oldest;
 }
 
 void log_warn_limited(const char *event, const char *peer, const char *format, ...)
 {
     uint64_t n_held;
     pthread_mutex_lock(&s_lock);
-    slot_t *slot = s_slot(event, peer);
+    slot_t *slot = s_slot(s_event(event), peer);
     bool pass = log_limit_pass(&slot->limit, clock_ms(), &n_held);
     if (pass)
         (void)snprintf(slot->peer, sizeof(slot->peer), "%s", peer);
