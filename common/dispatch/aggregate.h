@@ -1,6 +1,6 @@
 /* A step's sum: which partials are fit to count, and the canonical tree that they count in. */
-#ifndef DROVER_PARAMETER_SERVER_AGGREGATE_H
-#define DROVER_PARAMETER_SERVER_AGGREGATE_H
+#ifndef DROVER_DISPATCH_AGGREGATE_H
+#define DROVER_DISPATCH_AGGREGATE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* Who computes what: contiguous block ranges in proportion to speed, cut into few canonical nodes.
  */
-#ifndef DROVER_PARAMETER_SERVER_ASSIGN_H
-#define DROVER_PARAMETER_SERVER_ASSIGN_H
+#ifndef DROVER_DISPATCH_ASSIGN_H
+#define DROVER_DISPATCH_ASSIGN_H
 
 #include <stdint.h>
 

@@ -16,6 +16,7 @@
 #define LIVENESS_MS  3000
 #define REPEAT_MS    50  /* a heartbeat may have crossed the weights that it does not know */
 #define AGAIN_MS     400 /* between two repetitions to one worker: large weights take a while */
+#define BYTES_PER_MS 1e5 /* that a network carries at least: about 1 Gbit/s */
 #define PROBE_MS     100 /* between two looks at the silent */
 
 /* What one more node costs, in blocks: a gradient through the socket and the sum at about 2 GB/s,
@@ -251,15 +252,24 @@ static void s_ask_all(dispatcher_t *self, const wire_range_t *ranges, uint32_t a
     s_ask(self, member, self->asked, n_asked);
 }
 
+/* How long the step's weights may be on their way to all who have not shown to have them: until
+ * then to send them again would only make the others' later. */
+static double s_travel_ms(const dispatcher_t *self)
+{
+    uint32_t n_lacking = membership_lacking(self->members, self->step);
+    return (double)n_lacking * (double)(self->n_params * sizeof(float)) / BYTES_PER_MS;
+}
+
 /* Says again what is overdue, but not to those who have just been sent it with the weights. */
 static void s_remind(dispatcher_t *self, double now_ms)
 {
     uint32_t n;
     const wire_range_t *reminders = round_reminders(self->round, &n);
+    double arrived_ms = n > 0 ? self->published_ms + s_travel_ms(self) : 0;
     for (uint32_t i = 0; i < n; i++) {
         member_t *member = membership_by_id(self->members, reminders[i].worker);
         bool lacks_weights = member->newest_step < self->step;
-        if (lacks_weights && now_ms < member->repeated_ms + AGAIN_MS)
+        if (lacks_weights && now_ms < fmax(arrived_ms, member->repeated_ms + AGAIN_MS))
             continue;
         s_ask_all(self, reminders, i, n);
         if (lacks_weights)
@@ -369,7 +379,8 @@ static void s_repeat_missed(dispatcher_t *self, member_t *member)
 {
     double now_ms = s_now_ms(self);
     if (!self->running || member->state != MEMBER_ACTIVE || member->newest_step >= self->step ||
-        now_ms < self->published_ms + REPEAT_MS || now_ms < member->repeated_ms + AGAIN_MS)
+        now_ms < self->published_ms + REPEAT_MS || now_ms < member->repeated_ms + AGAIN_MS ||
+        now_ms < self->published_ms + REPEAT_MS + s_travel_ms(self))
         return;
     member->repeated_ms = now_ms;
     uint32_t n;

@@ -144,6 +144,14 @@ uint32_t membership_active(const membership_t *self)
     return self->n_active;
 }
 
+uint32_t membership_lacking(const membership_t *self, uint32_t step)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < self->n_members; i++)
+        n += self->members[i].state == MEMBER_ACTIVE && self->members[i].newest_step < step;
+    return n;
+}
+
 const char *membership_kernel(const membership_t *self)
 {
     return self->job.kernel;

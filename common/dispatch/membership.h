@@ -1,6 +1,6 @@
 /* Who takes part: admission, life signs, speed, quarantine. Pure: time comes as an argument. */
-#ifndef DROVER_PARAMETER_SERVER_MEMBERSHIP_H
-#define DROVER_PARAMETER_SERVER_MEMBERSHIP_H
+#ifndef DROVER_DISPATCH_MEMBERSHIP_H
+#define DROVER_DISPATCH_MEMBERSHIP_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -72,6 +72,9 @@ bool membership_quarantined(const membership_t *self, uint32_t id);
 /* All members, joining ones too, in the order of their ids. */
 member_t *membership_list(membership_t *self, uint32_t *n);
 uint32_t membership_active(const membership_t *self);
+
+/* Active members that have not shown to have the weights of a step. */
+uint32_t membership_lacking(const membership_t *self, uint32_t step);
 
 /* The job's kernel; empty before the first worker, and again when that one left before it was
  * active: no bits of its kernel are there that others would have to match. */

@@ -10,8 +10,8 @@
  * Audited nodes are cut out of all that is planned here: whom to ask for those is audit's to say,
  * and an assignment of a copy is open while audit awaits it.
  */
-#ifndef DROVER_PARAMETER_SERVER_ROUND_H
-#define DROVER_PARAMETER_SERVER_ROUND_H
+#ifndef DROVER_DISPATCH_ROUND_H
+#define DROVER_DISPATCH_ROUND_H
 
 #include <stdbool.h>
 #include <stdint.h>

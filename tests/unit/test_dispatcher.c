@@ -1,0 +1,167 @@
+/* The dispatcher under a clock by hand: when weights are said again. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatch/dispatcher.h"
+
+enum {
+    N_WORKERS = 4,
+    RUN = 7,
+    INCARNATION = 3,
+    START_MS = 10000
+};
+
+static const char s_digest[] = "0123456789abcdef0123456789abcdef";
+
+typedef struct {
+    double now_ms;
+    int n_repeated[N_WORKERS]; /* STEPs on control */
+} world_t;
+
+static double s_now_ms(void *context)
+{
+    return ((world_t *)context)->now_ms;
+}
+
+static bool s_control(void *context, const wire_peer_t *peer, const wire_t *message, frame_t *frame)
+{
+    ((world_t *)context)->n_repeated[peer->bytes[0]] += message->type == WIRE_STEP;
+    if (frame)
+        frame_clear(frame);
+    return true;
+}
+
+static void s_data(void *context, const wire_peer_t *peer, const wire_t *message, frame_t *frame)
+{
+    (void)s_control(context, peer, message, frame);
+}
+
+static void s_weights(void *context, const wire_t *message, frame_t *frame)
+{
+    (void)context;
+    (void)message;
+    frame_clear(frame);
+}
+
+/* Whose weights are so large that each copy takes 40 ms at 1 Gbit/s. */
+static model_t s_model(void)
+{
+    return (model_t){.n_inputs = 999, .n_layers = 1, .layers = {{1000, ACTIVATION_SIGMOID}}};
+}
+
+static void s_say(dispatcher_t *dispatcher, uint8_t worker, wire_t message)
+{
+    wire_peer_t peer = {1, {worker}};
+    message.run = RUN;
+    message.incarnation = INCARNATION;
+    dispatcher_control(dispatcher, &peer, WIRE_OK, &message);
+}
+
+static void s_heartbeat(dispatcher_t *dispatcher, uint8_t worker, uint32_t newest_step)
+{
+    s_say(dispatcher, worker,
+          (wire_t){.type = WIRE_HEARTBEAT, .heartbeat.newest_step = newest_step});
+}
+
+/* All workers have joined, and the first step begins. */
+static dispatcher_t *s_new(world_t *world)
+{
+    dispatch_job_t job = {
+        .run = RUN,
+        .incarnation = INCARNATION,
+        .model = s_model(),
+        .sampler = {.seed = 1, .fraction = 0.5, .n_rows = 64, .block_rows = 8},
+        .strict = true,
+    };
+    memcpy(job.digest, s_digest, sizeof(job.digest));
+    dispatch_ports_t ports = {world, s_now_ms, s_control, s_data, s_weights};
+    dispatch_planes_t planes = {"inproc://x", ".data", ".weights", ".gradients"};
+    dispatcher_t *dispatcher = dispatcher_new(&job, &ports, &planes);
+    wire_t ready = {.type = WIRE_READY, .ready.n_params = model_params(&job.model)};
+    memcpy(ready.ready.digest, s_digest, sizeof(ready.ready.digest));
+    for (uint8_t i = 0; i < N_WORKERS; i++) {
+        wire_t hello = {.type = WIRE_HELLO, .hello = {.host = "host", .kernel = "k", .threads = 1}};
+        (void)snprintf(hello.hello.name, sizeof(hello.hello.name), "w%u", (unsigned)i);
+        s_say(dispatcher, i, hello);
+        s_say(dispatcher, i, ready);
+    }
+    assert_int_equal(dispatcher_active(dispatcher), N_WORKERS);
+    frame_t weights = {.present = false};
+    size_t bytes = model_params(&job.model) * sizeof(float);
+    float *zeros = calloc(1, bytes);
+    frame_copy_of(&weights, zeros, bytes);
+    dispatcher_begin(dispatcher, 1, &weights, &(node_t){3, 0}, 1);
+    frame_clear(&weights);
+    free(zeros);
+    return dispatcher;
+}
+
+static void test_weights_are_said_again_to_one_who_lacks_them(void **state)
+{
+    (void)state;
+    world_t world = {.now_ms = START_MS};
+    dispatcher_t *dispatcher = s_new(&world);
+    world.now_ms = START_MS + 100;
+    s_heartbeat(dispatcher, 0, 0);
+    assert_int_equal(world.n_repeated[0], 0); /* as far as is known all four are on their way */
+    for (uint8_t i = 1; i < N_WORKERS; i++)
+        s_heartbeat(dispatcher, i, 1);
+    s_heartbeat(dispatcher, 0, 0);
+    assert_int_equal(world.n_repeated[0], 1); /* all others have them: its own were lost */
+    world.now_ms = START_MS + 200;
+    s_heartbeat(dispatcher, 0, 0);
+    assert_int_equal(world.n_repeated[0], 1); /* on their way again */
+    world.now_ms = START_MS + 501;
+    s_heartbeat(dispatcher, 0, 0);
+    assert_int_equal(world.n_repeated[0], 2);
+    for (int i = 1; i < N_WORKERS; i++)
+        assert_int_equal(world.n_repeated[i], 0);
+    dispatcher_destroy(&dispatcher);
+}
+
+static void test_weights_are_said_again_when_nobody_has_them(void **state)
+{
+    (void)state;
+    world_t world = {.now_ms = START_MS};
+    dispatcher_t *dispatcher = s_new(&world);
+    world.now_ms = START_MS + 209; /* 50, and 40 for each of them */
+    for (uint8_t i = 0; i < N_WORKERS; i++)
+        s_heartbeat(dispatcher, i, 0);
+    world.now_ms = START_MS + 211;
+    assert_int_equal(world.n_repeated[0] + world.n_repeated[3], 0);
+    for (uint8_t i = 0; i < N_WORKERS; i++)
+        s_heartbeat(dispatcher, i, 0);
+    for (int i = 0; i < N_WORKERS; i++)
+        assert_int_equal(world.n_repeated[i], 1);
+    dispatcher_destroy(&dispatcher);
+}
+
+/* One that has shown to have them and then says READY again, as after a restart, has none. */
+static void test_a_worker_that_begins_again_lacks_them(void **state)
+{
+    (void)state;
+    world_t world = {.now_ms = START_MS};
+    dispatcher_t *dispatcher = s_new(&world);
+    model_t model = s_model();
+    world.now_ms = START_MS + 100;
+    for (uint8_t i = 0; i < N_WORKERS; i++)
+        s_heartbeat(dispatcher, i, 1);
+    wire_t ready = {.type = WIRE_READY, .ready.n_params = model_params(&model)};
+    memcpy(ready.ready.digest, s_digest, sizeof(ready.ready.digest));
+    s_say(dispatcher, 2, ready);
+    assert_int_equal(world.n_repeated[2], 1);
+    dispatcher_destroy(&dispatcher);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_weights_are_said_again_to_one_who_lacks_them),
+        cmocka_unit_test(test_weights_are_said_again_when_nobody_has_them),
+        cmocka_unit_test(test_a_worker_that_begins_again_lacks_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
