@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -35,11 +36,14 @@ struct run {
     output_t *output;
     progress_t *progress;
     server_record_t *last; /* of the newest step, or what the checkpoint says of it; or NULL */
-    double *costs;         /* (steps) */
-    double *accuracies;
-    double *step_ms; /* (steps); of this process's steps, n_timed */
+    double *costs;         /* (n_done) */
+    double *accuracies;    /* (n_done) */
+    double *step_ms;       /* (n_timed); of this process's steps */
     uint32_t n_done;
     uint32_t n_timed;
+    uint32_t costs_room;
+    uint32_t accuracies_room;
+    uint32_t step_ms_room;
     int64_t opened_ms;
     int lock; /* of the folder; -1 before run_open */
 };
@@ -141,6 +145,8 @@ static int s_check_checkpoint(const run_t *self, const checkpoint_info_t *info,
         what = "other training data";
     else if (info->seed != settings->training.seed)
         what = "another training.seed";
+    else if (state->learning_rate != settings->training.learning_rate)
+        what = "another training.learning_rate";
     else if (state->fraction != settings->training.sample)
         what = "another training.sample";
     else if (state->block_rows != (uint32_t)settings->training.block_rows)
@@ -155,6 +161,14 @@ static int s_check_checkpoint(const run_t *self, const checkpoint_info_t *info,
     if (what)
         return err_set(err, "%s: its checkpoint is of %s than this run's", self->folder, what);
     return 0;
+}
+
+/* Room for the figures of n steps: as steps are done, since most of many may never be. */
+static void s_make_room(run_t *self, uint32_t n)
+{
+    self->costs = array_room(self->costs, n, &self->costs_room, sizeof(double));
+    self->accuracies = array_room(self->accuracies, n, &self->accuracies_room, sizeof(double));
+    self->step_ms = array_room(self->step_ms, n, &self->step_ms_room, sizeof(double));
 }
 
 /* The first n values of a history of the run that goes on; gaps where it has fewer. */
@@ -190,8 +204,10 @@ static int s_resume(run_t *self, err_t *err)
         abort();
     self->last = last;
     last->optimizer = state.optimizer;
-    if (s_check_checkpoint(self, &info, &state, err) != 0 ||
-        s_read_history(self, OUTPUT_COST_HISTORY, info.step, self->costs, err) != 0 ||
+    if (s_check_checkpoint(self, &info, &state, err) != 0)
+        goto out;
+    s_make_room(self, info.step);
+    if (s_read_history(self, OUTPUT_COST_HISTORY, info.step, self->costs, err) != 0 ||
         s_read_history(self, OUTPUT_ACCURACY_HISTORY, info.step, self->accuracies, err) != 0)
         goto out;
     last->step = info.step;
@@ -228,12 +244,8 @@ run_t *run_new(const settings_t *settings, bool resume, err_t *err)
     if (s_check(self, self->train, "training", err) != 0 ||
         (self->test && s_check(self, self->test, "test", err) != 0))
         goto fail;
-    size_t n = (size_t)settings->training.steps;
     self->folder = run_folder(settings);
-    self->costs = calloc(n, sizeof(double));
-    self->accuracies = calloc(n, sizeof(double));
-    self->step_ms = calloc(n, sizeof(double));
-    if (!self->costs || !self->accuracies || !self->step_ms || !self->folder)
+    if (!self->folder)
         abort();
     if (resume && s_resume(self, err) != 0)
         goto fail;
@@ -382,6 +394,7 @@ static int s_checkpoint(const run_t *self, err_t *err)
     char *folder = file_join(self->folder, "checkpoint");
     checkpoint_state_t state = {
         .fraction = self->settings->training.sample,
+        .learning_rate = self->settings->training.learning_rate,
         .block_rows = (uint32_t)self->settings->training.block_rows,
         .run = self->last->run,
         .optimizer = self->last->optimizer, /* borrowed for the call */
@@ -397,6 +410,7 @@ int run_step(run_t *self, server_record_t **record, err_t *err)
     self->last = *record;
     *record = NULL;
     const server_record_t *last = self->last;
+    s_make_room(self, self->n_done + 1);
     self->costs[self->n_done] = last->cost;
     self->accuracies[self->n_done] = last->accuracy;
     self->step_ms[self->n_timed++] = last->step_ms;

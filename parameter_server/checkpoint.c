@@ -42,6 +42,7 @@ static void s_set_state(safetensors_t *file, const checkpoint_state_t *state, si
 {
     const optimizer_state_t *optimizer = &state->optimizer;
     s_set_double(file, "sample", state->fraction);
+    s_set_double(file, "learning_rate", state->learning_rate);
     s_set_u64(file, "block_rows", state->block_rows);
     s_set_u64(file, "run", state->run);
     s_set_double(file, "bold_driver.up", optimizer->driver.up);
@@ -72,10 +73,10 @@ static uint64_t s_digest(const checkpoint_info_t *info, const float *params,
         const optimizer_state_t *optimizer = &state->optimizer;
         const bold_driver_t *driver = &optimizer->driver;
         n += snprintf(text + n, sizeof(text) - (size_t)n,
-                      " %a %u %" PRIu64 " %a %a %d %a %a %a %d %" PRIu64, state->fraction,
-                      state->block_rows, state->run, driver->up, driver->down, driver->rollback,
-                      driver->rate, driver->safe_rate, driver->cost, driver->has_cost,
-                      optimizer->kept_rows);
+                      " %a %a %u %" PRIu64 " %a %a %d %a %a %a %d %" PRIu64, state->fraction,
+                      state->learning_rate, state->block_rows, state->run, driver->up, driver->down,
+                      driver->rollback, driver->rate, driver->safe_rate, driver->cost,
+                      driver->has_cost, optimizer->kept_rows);
         if (optimizer->kept_weights)
             n += snprintf(text + n, sizeof(text) - (size_t)n, " %" PRIx64 " %" PRIx64,
                           wire_digest(optimizer->kept_weights, bytes),
@@ -289,6 +290,7 @@ static int s_read_state(const safetensors_t *file, const char *path, size_t n_pa
     uint64_t block_rows, has_cost, rollback;
     memset(state, 0, sizeof(*state));
     if (s_get_double(file, path, "sample", &state->fraction, err) != 0 ||
+        s_get_double(file, path, "learning_rate", &state->learning_rate, err) != 0 ||
         s_get_u64(file, path, "block_rows", UINT32_MAX, &block_rows, err) != 0 ||
         s_get_u64(file, path, "run", UINT64_MAX, &state->run, err) != 0 ||
         s_get_double(file, path, "bold_driver.up", &driver->up, err) != 0 ||

@@ -22,7 +22,8 @@ typedef struct {
 
 /* What a checkpoint says besides a model: enough to go on bit for bit. */
 typedef struct {
-    double fraction; /* of the sample */
+    double fraction;      /* of the sample */
+    double learning_rate; /* of the first step */
     uint32_t block_rows;
     uint64_t run;
     optimizer_state_t optimizer; /* owned by who holds the struct */

@@ -66,7 +66,7 @@ same_as_calm() {
     train --workers 1 --output run --steps 5
     before=$(sum_of run)
     for change in training.seed=8 training.sample=0.5 training.block_rows=256 \
-        training.bold_driver.up=1.1 "model.layers=[{units: 10, activation: sigmoid}]"; do
+        training.learning_rate=0.2 training.bold_driver.up=1.1 "model.layers=[{units: 10, activation: sigmoid}]"; do
         run train --resume run --set "$change"
         expect_status 1
         grep -qE "^drover server: run: its checkpoint is of (other|another) .* than this run's$" <<<"$output"

@@ -31,6 +31,7 @@ static checkpoint_state_t s_state(pool_t *pool)
 {
     checkpoint_state_t state = {
         .fraction = 0.7,
+        .learning_rate = 0.1,
         .block_rows = 512,
         .run = 0xfedcba9876543210,
         .optimizer = {.driver = bold_driver_new(0.1, 1.05, 0.5, true), .kept_rows = 41999},
@@ -61,6 +62,7 @@ static void test_state_survives_bit_for_bit(void **state)
     assert_string_equal(info.digest, s_info.digest);
     assert_string_equal(info.kernel, s_info.kernel);
     assert_true(found.run == written.run && found.block_rows == 512);
+    assert_true(found.learning_rate == 0.1);
     assert_true(found.fraction == 0.7 && found.optimizer.kept_rows == 41999);
     const bold_driver_t *a = &found.optimizer.driver, *b = &written.optimizer.driver;
     assert_true(a->rate == b->rate && a->safe_rate == b->safe_rate && a->cost == b->cost);
