@@ -1,7 +1,9 @@
 /* See supervisor.h. */
 #include "cli/supervisor.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -21,6 +23,8 @@
 #include "cli/rehearsal.h"
 #include "cli/signals.h"
 
+#define FIRST_SAY_MS   1000 /* that a server told to stop does not end ... */
+#define SAY_MS         5000 /* ... and between two lines on it */
 #define RELEASE_MS     500  /* for workers to end once the server has; they have nothing to lose */
 #define PAUSE_MS       50   /* before the first restart; doubles with each crash in a row ... */
 #define LONGEST_MS     5000 /* ... up to this */
@@ -51,6 +55,7 @@ typedef struct {
     rehearsal_t *rehearsal;    /* owned; NULL without a plan of faults */
     int signals;
     signals_stop_t stop;
+    int64_t say_ms; /* when to speak of the wait for the server; once it was told to stop */
 } supervisor_t;
 
 /* Starts this program with other words. The child dies with this process. */
@@ -257,6 +262,7 @@ static void s_stop(supervisor_t *self)
     for (int i = 0; i < self->n_children; i++)
         self->children[i].over |= self->children[i].pid == 0; /* what waits to be started again */
     s_kill(self, SERVER, SIGTERM);
+    self->say_ms = clock_ms() + FIRST_SAY_MS;
     rehearsal_end(self->rehearsal);
 }
 
@@ -279,7 +285,19 @@ static void s_wait(supervisor_t *self, int64_t until_ms)
     s_reap(self);
 }
 
-/* The next restart or planned fault; -1 when none is due. */
+/* It writes its last checkpoint, or it is stopped or stuck. */
+static void s_say_waits(supervisor_t *self)
+{
+    const child_t *server = &self->children[SERVER];
+    int64_t now_ms = clock_ms();
+    if (!self->stop.by || server->over || now_ms < self->say_ms)
+        return;
+    log_info("train.waiting", "for=server pid=%d to end; a second signal kills it",
+             (int)server->pid);
+    self->say_ms = now_ms + SAY_MS;
+}
+
+/* The next restart, planned fault or word on a wait; -1 when none is due. */
 static int64_t s_next_due_ms(const supervisor_t *self)
 {
     int64_t next = rehearsal_due_ms(self->rehearsal);
@@ -288,6 +306,8 @@ static int64_t s_next_due_ms(const supervisor_t *self)
         if (child->pid == 0 && !child->over && (next < 0 || child->due_ms < next))
             next = child->due_ms;
     }
+    if (self->stop.by && (next < 0 || self->say_ms < next))
+        next = self->say_ms;
     return next;
 }
 
@@ -308,6 +328,7 @@ static int s_supervise(supervisor_t *self, err_t *err)
             return STATUS_FAILURE;
         s_wait(self, s_next_due_ms(self));
         rehearsal_tick(self->rehearsal);
+        s_say_waits(self);
         if (self->config->n_workers == 0 || s_workers_left(self, false) > 0 || self->released ||
             server->over || self->stop.by)
             continue;
@@ -332,15 +353,40 @@ static int s_supervise(supervisor_t *self, err_t *err)
     return self->stop.by && status != STATUS_FAILURE ? signals_status(self->stop.by) : status;
 }
 
-/* Where local workers reach a server that is bound to all addresses. */
+/* The IPv4 address of a network interface, as libzmq looks it up to bind; false if there is none.
+ */
+static bool s_interface_address(const char *name, size_t length, char address[INET_ADDRSTRLEN])
+{
+    bool found = false;
+    struct ifaddrs *all = NULL;
+    if (getifaddrs(&all) != 0)
+        return false;
+    for (const struct ifaddrs *i = all; i && !found; i = i->ifa_next) {
+        struct sockaddr_in socket;
+        if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET || strlen(i->ifa_name) != length ||
+            strncmp(i->ifa_name, name, length) != 0)
+            continue;
+        memcpy(&socket, i->ifa_addr, sizeof(socket));
+        found = inet_ntop(AF_INET, &socket.sin_addr, address, INET_ADDRSTRLEN) != NULL;
+    }
+    freeifaddrs(all);
+    return found;
+}
+
+/* Where local workers reach a server that is bound to all addresses, or to an interface by name. */
 static void s_local_endpoint(const char *bind, char *endpoint, size_t size)
 {
     static const char *const anywhere[] = {"tcp://*:", "tcp://0.0.0.0:", "tcp://[::]:"};
     static const char *const here[] = {"tcp://127.0.0.1:", "tcp://127.0.0.1:", "tcp://[::1]:"};
+    char address[INET_ADDRSTRLEN];
+    const char *colon = strrchr(bind, ':');
     (void)snprintf(endpoint, size, "%s", bind);
     for (int i = 0; i < 3; i++)
         if (strncmp(bind, anywhere[i], strlen(anywhere[i])) == 0)
             (void)snprintf(endpoint, size, "%s%s", here[i], bind + strlen(anywhere[i]));
+    if (strncmp(bind, "tcp://", 6) == 0 && colon > bind + 6 &&
+        s_interface_address(bind + 6, (size_t)(colon - bind - 6), address))
+        (void)snprintf(endpoint, size, "tcp://%s%s", address, colon);
 }
 
 static int s_open(supervisor_t *self, err_t *err)

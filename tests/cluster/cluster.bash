@@ -67,6 +67,23 @@ start_worker() {
     start_background "$name" "$DROVER" worker "$endpoint" --name "$name" "$@"
 }
 
+# four_ports: the first of four ports in a row that nobody uses, below those that the system gives out.
+four_ports() {
+    "$python" - <<'PYTHON'
+import random, socket
+while True:
+    first = random.randrange(10000, 20000)
+    sockets = [socket.socket() for _ in range(4)]
+    try:
+        for i, s in enumerate(sockets):
+            s.bind(("", first + i))
+    except OSError:
+        continue
+    print(first)
+    break
+PYTHON
+}
+
 # steps_done FOLDER N: the run in FOLDER has done N steps.
 steps_done() {
     [ -e "$1/metrics.jsonl" ] && [ "$(wc -l <"$1/metrics.jsonl")" -ge "$2" ]

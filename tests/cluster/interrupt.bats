@@ -172,6 +172,36 @@ interrupted() {
     [[ $stderr == "drover train: server.bind: nobody but local workers can find 'auto', "* ]]
 }
 
+@test "local workers reach a server that is bound to a network interface by its name" {
+    timeout 30 "$DROVER" train --data "$data" --output out --steps 5 --set "server.bind=tcp://lo:$(four_ports)"
+    steps_done out 5
+}
+
+@test "a server that does not end when it is told to is named, and killed by a second signal" {
+    start_background train "$DROVER" train --data "$data" --workers 1 --output out "${settings[@]}"
+    wait_for 30 steps_done out 10
+    folder=$(socket_folder train)
+    server=$(pgrep -g "${background[train]}" -f 'drover server')
+    kill -STOP "$server"
+    signal train TERM
+    wait_for_line 10 train " train\.waiting for=server pid=$server "
+    signal train TERM
+    wait_exit 10 train
+    expect_status 143
+    all_gone train
+}
+
+# memory_of NAME: the address space that it has asked for, in KiB.
+memory_of() {
+    sed -n 's/^VmPeak:[^0-9]*\([0-9]*\) kB$/\1/p' "/proc/${background[$1]}/status"
+}
+
+@test "memory is asked for as steps are done" {
+    start_server few --data "$data" --output run-few --steps 1 --bind "ipc://$work/few"
+    start_server many --data "$data" --output run-many --steps 1000000000 --bind "ipc://$work/many"
+    [ "$(memory_of many)" -lt $(($(memory_of few) + 1000000)) ]
+}
+
 @test "a server that is gone leaves its workers waiting, and they say so" {
     start_server server --data "$data" --output out "${settings[@]}" --bind "ipc://$work/control"
     start_worker one
