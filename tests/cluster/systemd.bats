@@ -70,6 +70,18 @@ environment_of() {
     run ! grep -rE '@[A-Z_]+@' root/usr/lib/systemd
 }
 
+@test "the launchers of ssh and Slurm are installed as well, and run from there" {
+    local script
+    for script in launch-ssh drover.sbatch; do
+        run -0 "$prefix/share/drover/scripts/$script" --help
+        [[ ${lines[0]} == "Usage: "* ]]
+    done
+    # what its page names is there
+    for script in $(grep -oh 'scripts/[a-z.-]*' "$prefix"/share/doc/drover/launch-*.md | sort -u); do
+        [ -x "$prefix/share/drover/$script" ]
+    done
+}
+
 @test "a server that is killed goes on when its unit is started again, with the same bytes" {
     cp "$prefix/share/drover/config/systemd/worker.conf" etc
     sed -i "s|^DROVER_ENDPOINT=.*|DROVER_ENDPOINT=ipc://$work/control|" etc/worker.conf
