@@ -42,7 +42,12 @@ int cmd_relay(int argc, char **argv)
     relay_config_t config = {.endpoint = args.words[0], .bind = bind};
     dataset_t *data = NULL;
     int signals = signals_open(false);
-    status = join_begin(&join, config.name, &data, &err);
+    char planes[4][LINK_ENDPOINT_SIZE];
+    status = STATUS_USAGE;
+    if (link_planes(bind, planes, &err) != 0)
+        err_prefix(&err, "--bind");
+    else
+        status = join_begin(&join, config.name, &data, &err);
     if (status == STATUS_OK) {
         config.data = data;
         link_init();

@@ -105,8 +105,10 @@ int cmd_server(int argc, char **argv)
         (void)snprintf(bind, sizeof(bind), "ipc://%s/control", private_folder);
     else
         (void)snprintf(bind, sizeof(bind), "%s", DEFAULT_BIND);
-    if (link_planes(bind, planes, &err) != 0)
+    if (link_planes(bind, planes, &err) != 0) {
+        err_prefix(&err, "server.bind");
         goto out;
+    }
     status = STATUS_FAILURE;
     if (!(run = run_new(&settings, resume != NULL, &err)))
         goto out;

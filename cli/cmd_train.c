@@ -24,7 +24,7 @@ static int s_check_bind(const settings_t *settings, int n_workers, err_t *err)
                        "server.bind: nobody but local workers can find 'auto', and with "
                        "--workers 0 there are none, expected tcp://ADDRESS:PORT or ipc://PATH");
     if (link_planes(bind, planes, err) != 0)
-        return -1;
+        return err_prefix(err, "server.bind");
     if (strncmp(bind, "inproc://", 9) == 0 || bind[strlen(bind) - 1] == '*')
         return err_set(err,
                        "server.bind: workers cannot find '%s', expected auto, "

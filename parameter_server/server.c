@@ -84,7 +84,7 @@ static int s_bind(server_t *self, const char *bind, size_t gradient_bytes, err_t
         !(self->data = link_bind(LINK_DATA_SERVER, planes[1], 0, err)) ||
         !(self->weights = link_bind(LINK_WEIGHTS_SERVER, planes[2], 0, err)) ||
         !(self->gradients = link_bind(LINK_GRADIENTS_SERVER, planes[3], gradient_bytes, err)))
-        return -1;
+        return err_prefix(err, "server.bind");
     return 0;
 }
 

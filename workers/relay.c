@@ -19,12 +19,10 @@
 
 typedef struct {
     upstream_t above;
-    char planes[4][LINK_ENDPOINT_SIZE]; /* below: control, data, weights, gradients */
-    link_t *control;                    /* owned, as all that follows; below */
+    link_t *control; /* owned, as all that follows; below */
     link_t *data;
     link_t *weights;
-    link_t *gradients; /* NULL before the first job */
-    size_t gradient_bytes;
+    link_t *gradients;
     wire_t in;
     forwarder_t *forwarder;
     int64_t say_ms;
@@ -76,26 +74,10 @@ static void s_gradient_above(void *context, const wire_t *message, frame_t *fram
     upstream_send_gradient(&((relay_t *)context)->above, message, frame);
 }
 
-/* The plane of partials can be bound when the length of a gradient is known, and only once. */
-static int s_bind_gradients(relay_t *self, size_t bytes, err_t *err)
-{
-    if (self->gradients && bytes > self->gradient_bytes)
-        return err_set(err,
-                       "%s: its next job has gradients of %zu bytes, the one before %zu: "
-                       "start the relay again",
-                       self->above.endpoint, bytes, self->gradient_bytes);
-    if (self->gradients)
-        return 0;
-    self->gradient_bytes = bytes;
-    self->gradients = link_bind(LINK_GRADIENTS_SERVER, self->planes[3], bytes, err);
-    return self->gradients ? 0 : -1;
-}
-
 static int s_set_up(void *context, const wire_welcome_t *job, dispatch_planes_t *planes, err_t *err)
 {
     relay_t *self = context;
-    if (upstream_open_job(&self->above, job, err) != 0 ||
-        s_bind_gradients(self, model_params(&job->model) * sizeof(float), err) != 0)
+    if (upstream_open_job(&self->above, job, err) != 0)
         return -1;
     const char *control = link_endpoint(self->control);
     (void)snprintf(planes->control, sizeof(planes->control), "%s", control);
@@ -149,7 +131,7 @@ static void s_drain_below(relay_t *self)
     frame_t frame = {.present = false};
     wire_peer_t peer;
     wire_status_t status;
-    while (self->gradients && link_receive(self->gradients, &peer, &self->in, &frame, &status)) {
+    while (link_receive(self->gradients, &peer, &self->in, &frame, &status)) {
         forwarder_partial(self->forwarder, status, &self->in, &frame);
         frame_clear(&frame);
     }
@@ -187,14 +169,10 @@ static actor_event_t s_run(void *relay, actor_t *actor)
             {actor_socket(actor), 0, ZMQ_POLLIN, 0},
             {link_socket(self->control), 0, ZMQ_POLLIN, 0},
             {link_socket(self->data), 0, ZMQ_POLLIN, 0},
+            {link_socket(self->gradients), 0, ZMQ_POLLIN, 0},
         };
-        link_t *links[4 + UPSTREAM_ITEMS] = {NULL, self->control, self->data};
-        int n = 3;
-        if (self->gradients) {
-            items[n] = (zmq_pollitem_t){link_socket(self->gradients), 0, ZMQ_POLLIN, 0};
-            links[n++] = self->gradients;
-        }
-        n += upstream_items(&self->above, items + n, links + n);
+        link_t *links[4 + UPSTREAM_ITEMS] = {NULL, self->control, self->data, self->gradients};
+        int n = 4 + upstream_items(&self->above, items + 4, links + 4);
         long timeout_ms = forwarder_timeout_ms(self->forwarder);
         if (timeout_ms > MAX_WAIT_MS)
             timeout_ms = MAX_WAIT_MS;
@@ -212,13 +190,17 @@ static actor_event_t s_run(void *relay, actor_t *actor)
     }
 }
 
+/* How long a gradient is nobody knows yet. */
 static int s_bind(relay_t *self, const char *bind, err_t *err)
 {
-    if (link_planes(bind, self->planes, err) != 0 ||
-        !(self->control = link_bind(LINK_CONTROL_SERVER, self->planes[0], 0, err)) ||
-        !(self->data = link_bind(LINK_DATA_SERVER, self->planes[1], 0, err)) ||
-        !(self->weights = link_bind(LINK_WEIGHTS_SERVER, self->planes[2], 0, err)))
-        return -1;
+    char planes[4][LINK_ENDPOINT_SIZE];
+    size_t longest = MODEL_MAX_PARAMS * sizeof(float);
+    if (link_planes(bind, planes, err) != 0 ||
+        !(self->control = link_bind(LINK_CONTROL_SERVER, planes[0], 0, err)) ||
+        !(self->data = link_bind(LINK_DATA_SERVER, planes[1], 0, err)) ||
+        !(self->weights = link_bind(LINK_WEIGHTS_SERVER, planes[2], 0, err)) ||
+        !(self->gradients = link_bind(LINK_GRADIENTS_SERVER, planes[3], longest, err)))
+        return err_prefix(err, "--bind");
     log_info("relay.bound", "endpoint=%s", link_endpoint(self->control));
     return 0;
 }

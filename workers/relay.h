@@ -17,7 +17,7 @@ typedef struct {
     const dataset_t *data; /* a local copy of the training set, borrowed; or NULL */
 } relay_config_t;
 
-/* Opens the control socket above, and those below that need no job; `bound`, unless it is NULL, is
+/* Opens the control socket above, and those below; `bound`, unless it is NULL, is
  * filled with its own control endpoint. NULL with *err. */
 actor_t *relay_new(const relay_config_t *config, char bound[LINK_ENDPOINT_SIZE], err_t *err);
 

@@ -11,8 +11,7 @@
 #include "math/rng.h"
 #include "math/vec.h"
 
-#define MAX_UNITS  65536u
-#define MAX_PARAMS ((size_t)1 << 31)
+#define MAX_UNITS 65536u
 
 struct model_room {
     float *a[MODEL_MAX_LAYERS + 1]; /* owned; a[0] the input, a[l + 1] layer l's output */
@@ -37,9 +36,9 @@ int model_check(const model_t *self, err_t *err)
                            (int)self->layers[l].activation);
         params += (model_layer_inputs(self, l) + 1) * self->layers[l].units;
     }
-    if (params >= MAX_PARAMS)
-        return err_set(err, "network of %zu parameters, expected fewer than %zu", params,
-                       MAX_PARAMS);
+    if (params > MODEL_MAX_PARAMS)
+        return err_set(err, "network of %zu parameters, expected at most %zu", params,
+                       MODEL_MAX_PARAMS);
     if (model_classes(self) > 256)
         return err_set(err, "network of %u classes, expected at most 256 (labels are bytes)",
                        model_classes(self));

@@ -14,6 +14,7 @@
 #include "math/activation.h"
 
 #define MODEL_MAX_LAYERS 32
+#define MODEL_MAX_PARAMS (((size_t)1 << 31) - 1)
 
 typedef struct {
     uint32_t units;
@@ -27,7 +28,7 @@ typedef struct {
     model_layer_t layers[MODEL_MAX_LAYERS];
 } model_t;
 
-/* Checks bounds: 1 to MODEL_MAX_LAYERS layers, every width 1 to 65536, fewer than 2^31 parameters.
+/* Checks bounds: 1 to MODEL_MAX_LAYERS layers, every width 1 to 65536, at most MODEL_MAX_PARAMS.
  * Returns 0 or -1. */
 int model_check(const model_t *self, err_t *err);
 

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <czmq.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +107,8 @@ static link_t *s_new(link_role_t role, size_t max_frame_bytes)
     zsock_set_linger(self->socket, s_roles[role].linger_ms);
     size_t largest =
         max_frame_bytes > WIRE_MAX_HEADER_BYTES ? max_frame_bytes : WIRE_MAX_HEADER_BYTES;
-    zsock_set_maxmsgsize(self->socket, largest > INT_MAX ? -1 : (int)largest);
+    int64_t limit = largest > INT64_MAX ? -1 : (int64_t)largest; /* CZMQ takes an int */
+    (void)zmq_setsockopt(link_socket(self), ZMQ_MAXMSGSIZE, &limit, sizeof(limit));
     s_tune(self->socket);
     if (s_roles[role].type == ZMQ_ROUTER)
         zsock_set_router_mandatory(self->socket, 1);
@@ -146,7 +146,7 @@ link_t *link_bind(link_role_t role, const char *endpoint, size_t max_frame_bytes
     bool taken = s_is_taken(s_path(endpoint));
     if (taken || zsock_bind(self->socket, "%s", endpoint) < 0) {
         errno = taken ? EADDRINUSE : zmq_errno();
-        err_set(err, "server.bind: %s: cannot bind the %s plane: %s", endpoint, s_roles[role].plane,
+        err_set(err, "%s: cannot bind the %s plane: %s", endpoint, s_roles[role].plane,
                 zmq_strerror(errno));
         link_destroy(&self);
         return NULL;
@@ -390,7 +390,7 @@ int link_planes(const char *bind, char planes[4][LINK_ENDPOINT_SIZE], err_t *err
 {
     size_t room = LINK_ENDPOINT_SIZE - 16;
     if (strlen(bind) > room)
-        return err_set(err, "server.bind: %s: longer than %zu characters", bind, room);
+        return err_set(err, "%s: longer than %zu characters", bind, room);
     if (s_starts(bind, "ipc://") || s_starts(bind, "inproc://")) {
         for (int i = 0; i < 4; i++)
             (void)snprintf(planes[i], LINK_ENDPOINT_SIZE, "%s%s", bind, s_suffixes[i]);
@@ -398,14 +398,12 @@ int link_planes(const char *bind, char planes[4][LINK_ENDPOINT_SIZE], err_t *err
     }
     const char *colon = strrchr(bind, ':');
     if (!s_starts(bind, "tcp://") || !colon || colon < bind + 6)
-        return err_set(
-            err, "server.bind: '%s' is no endpoint, expected tcp://HOST:PORT or ipc://PATH", bind);
+        return err_set(err, "'%s' is no endpoint, expected tcp://HOST:PORT or ipc://PATH", bind);
     char *rest = NULL;
     long port = strtol(colon + 1, &rest, 10);
     bool any = strcmp(colon + 1, "*") == 0;
     if (!any && (rest == colon + 1 || *rest || port < 1 || port > 65532))
-        return err_set(err, "server.bind: '%s' has port '%s', expected 1 to 65532 or *", bind,
-                       colon + 1);
+        return err_set(err, "'%s' has port '%s', expected 1 to 65532 or *", bind, colon + 1);
     for (int i = 0; i < 4; i++) {
         if (any)
             (void)snprintf(planes[i], LINK_ENDPOINT_SIZE, "%s", bind);

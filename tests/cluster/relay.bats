@@ -128,8 +128,26 @@ same_bits() {
 @test "a relay that cannot be: exit status and one line" {
     run "$DROVER" relay
     expect_status 2
-    run "$DROVER" relay tcp://127.0.0.1:1 --bind nonsense
+    for bind in nonsense tcp://127.0.0.1 tcp://127.0.0.1:0 "ipc://$(printf 'x%.0s' {1..300})"; do
+        run "$DROVER" relay tcp://127.0.0.1:1 --bind "$bind"
+        expect_status 2
+        [ "${#lines[@]}" -eq 1 ]
+        [[ ${lines[0]} == "drover relay: --bind: "*"$bind"* ]]
+    done
+    run "$DROVER" relay tcp://127.0.0.1:1 --bind ipc:///nowhere/control
     expect_status 1
-    [ "${#lines[@]}" -eq 1 ]
-    [[ ${lines[0]} == *nonsense* ]]
+    [ "$output" = 'drover relay: --bind: ipc:///nowhere/control: cannot bind the control plane: No such file or directory' ]
+}
+
+@test "a relay one of whose ports is taken says so at once" {
+    local first
+    first=$(four_ports)
+    start_background taken "$python" -c "import socket; s = socket.socket()
+s.bind(('127.0.0.1', $((first + 3))))
+s.listen()
+print('taken', flush=True)
+s.accept()"
+    wait_for_line 10 taken taken
+    run -1 timeout 10 "$DROVER" relay tcp://127.0.0.1:1 --bind "tcp://127.0.0.1:$first"
+    [ "$output" = "drover relay: --bind: tcp://127.0.0.1:$((first + 3)): cannot bind the gradients plane: Address already in use" ]
 }

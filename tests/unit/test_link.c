@@ -37,26 +37,24 @@ static void test_planes_of_an_endpoint(void **state)
         {"inproc://a:b",
          {"inproc://a:b", "inproc://a:b.data", "inproc://a:b.weights", "inproc://a:b.gradients"}},
         {"127.0.0.1:5570",
-         {NULL, "server.bind: '127.0.0.1:5570' is no endpoint, expected tcp://HOST:PORT or "
+         {NULL, "'127.0.0.1:5570' is no endpoint, expected tcp://HOST:PORT or "
                 "ipc://PATH"}},
         {"tcp://127.0.0.1",
-         {NULL, "server.bind: 'tcp://127.0.0.1' is no endpoint, expected tcp://HOST:PORT or "
+         {NULL, "'tcp://127.0.0.1' is no endpoint, expected tcp://HOST:PORT or "
                 "ipc://PATH"}},
         {"udp://127.0.0.1:5570",
-         {NULL, "server.bind: 'udp://127.0.0.1:5570' is no endpoint, expected tcp://HOST:PORT or "
+         {NULL, "'udp://127.0.0.1:5570' is no endpoint, expected tcp://HOST:PORT or "
                 "ipc://PATH"}},
-        {"", {NULL, "server.bind: '' is no endpoint, expected tcp://HOST:PORT or ipc://PATH"}},
-        {"tcp://h:0", {NULL, "server.bind: 'tcp://h:0' has port '0', expected 1 to 65532 or *"}},
-        {"tcp://h:65533",
-         {NULL, "server.bind: 'tcp://h:65533' has port '65533', expected 1 to 65532 or *"}},
+        {"", {NULL, "'' is no endpoint, expected tcp://HOST:PORT or ipc://PATH"}},
+        {"tcp://h:0", {NULL, "'tcp://h:0' has port '0', expected 1 to 65532 or *"}},
+        {"tcp://h:65533", {NULL, "'tcp://h:65533' has port '65533', expected 1 to 65532 or *"}},
         {"tcp://h:99999999999999999999",
-         {NULL, "server.bind: 'tcp://h:99999999999999999999' has port '99999999999999999999', "
+         {NULL, "'tcp://h:99999999999999999999' has port '99999999999999999999', "
                 "expected 1 to 65532 or *"}},
-        {"tcp://h:-1", {NULL, "server.bind: 'tcp://h:-1' has port '-1', expected 1 to 65532 or *"}},
-        {"tcp://h:", {NULL, "server.bind: 'tcp://h:' has port '', expected 1 to 65532 or *"}},
-        {"tcp://h:5x", {NULL, "server.bind: 'tcp://h:5x' has port '5x', expected 1 to 65532 or *"}},
-        {"tcp://h:http",
-         {NULL, "server.bind: 'tcp://h:http' has port 'http', expected 1 to 65532 or *"}},
+        {"tcp://h:-1", {NULL, "'tcp://h:-1' has port '-1', expected 1 to 65532 or *"}},
+        {"tcp://h:", {NULL, "'tcp://h:' has port '', expected 1 to 65532 or *"}},
+        {"tcp://h:5x", {NULL, "'tcp://h:5x' has port '5x', expected 1 to 65532 or *"}},
+        {"tcp://h:http", {NULL, "'tcp://h:http' has port 'http', expected 1 to 65532 or *"}},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char planes[4][LINK_ENDPOINT_SIZE];
@@ -137,8 +135,7 @@ static void test_an_endpoint_in_use(void **state)
     assert_null(link_bind(LINK_GRADIENTS_SERVER, endpoint, 0, &err));
     char expected[512];
     (void)snprintf(expected, sizeof(expected),
-                   "server.bind: %s: cannot bind the gradients plane: Address already in use",
-                   endpoint);
+                   "%s: cannot bind the gradients plane: Address already in use", endpoint);
     assert_string_equal(err.text, expected);
     assert_null(link_bind(LINK_DATA_SERVER, "tcp://no.such.host.invalid:1", 0, &err));
     scratch_assert_contains(err.text, "tcp://no.such.host.invalid:1: cannot bind the data plane: ");
