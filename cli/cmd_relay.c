@@ -39,7 +39,11 @@ int cmd_relay(int argc, char **argv)
         return status;
     err_t err = {{0}};
     actor_t *relay = NULL;
-    relay_config_t config = {.endpoint = args.words[0], .bind = bind};
+    relay_config_t config = {
+        .endpoint = args.words[0],
+        .bind = bind,
+        .patience_ms = (int64_t)join.patience_s * 1000,
+    };
     dataset_t *data = NULL;
     int signals = signals_open(false);
     char planes[4][LINK_ENDPOINT_SIZE];

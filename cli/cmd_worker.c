@@ -12,7 +12,6 @@
 int cmd_worker(int argc, char **argv)
 {
     int threads = 1;
-    int patience_s = 0;
     join_options_t join = {.level = "info"};
     const args_option_t options[] = {
         {.name = "threads",
@@ -21,13 +20,6 @@ int cmd_worker(int argc, char **argv)
          .integer = &threads,
          .min = 1,
          .max = 1024},
-        {.name = "patience",
-         .metavar = "SECONDS",
-         .help = "End with status 1 when the server was silent for so long (default: wait for "
-                 "ever).",
-         .integer = &patience_s,
-         .min = 1,
-         .max = 1000000},
         JOIN_OPTIONS(&join),
     };
     const args_command_t command = {
@@ -51,7 +43,7 @@ int cmd_worker(int argc, char **argv)
     worker_config_t config = {
         .endpoint = args.words[0],
         .n_threads = (uint32_t)threads,
-        .patience_ms = (int64_t)patience_s * 1000,
+        .patience_ms = (int64_t)join.patience_s * 1000,
     };
     dataset_t *data = NULL;
     int signals = signals_open(false);

@@ -18,6 +18,7 @@ typedef struct {
     const char *level;
     const char *chaos; /* faults to rehearse; NULL: none */
     int rows;
+    int patience_s; /* 0: no end */
 } join_options_t;
 
 /* The options of these commands, as elements of an array of args_option_t. */
@@ -37,6 +38,13 @@ typedef struct {
          .integer = &(o)->rows,                                                                    \
          .min = 1,                                                                                 \
          .max = INT_MAX},                                                                          \
+        {.name = "patience",                                                                       \
+         .metavar = "SECONDS",                                                                     \
+         .help = "End with status 1 when the server was silent for so long (default: wait for "    \
+                 "ever).",                                                                         \
+         .integer = &(o)->patience_s,                                                              \
+         .min = 1,                                                                                 \
+         .max = 1000000},                                                                          \
         {.name = "log-level",                                                                      \
          .metavar = "LEVEL",                                                                       \
          .help = "debug, info, warn or error (default info).",                                     \

@@ -354,6 +354,11 @@ const char *forwarder_error(const forwarder_t *self)
     return self->err.text;
 }
 
+int64_t forwarder_silence_ms(const forwarder_t *self)
+{
+    return session_silence_ms(self->session, (int64_t)s_now_ms(self));
+}
+
 const char *forwarder_waits_for(const forwarder_t *self)
 {
     return session_waits_for(self->session, (int64_t)s_now_ms(self));

@@ -64,6 +64,9 @@ long forwarder_timeout_ms(const forwarder_t *self);
 /* Takes no more work, passes on what is being computed, leaves. */
 void forwarder_drain(forwarder_t *self);
 
+/* See session_silence_ms. */
+int64_t forwarder_silence_ms(const forwarder_t *self);
+
 forwarder_state_t forwarder_state(const forwarder_t *self);
 const char *forwarder_error(const forwarder_t *self);
 

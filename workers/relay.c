@@ -25,6 +25,7 @@ typedef struct {
     link_t *gradients;
     wire_t in;
     forwarder_t *forwarder;
+    int64_t patience_ms; /* 0: no end */
     int64_t say_ms;
     bool stopping;
     bool failed;
@@ -187,6 +188,9 @@ static actor_event_t s_run(void *relay, actor_t *actor)
         s_drain_below(self);
         s_drain_above(self);
         s_say_waits(self);
+        if (upstream_patience(&self->above, self->patience_ms,
+                              forwarder_silence_ms(self->forwarder), &self->err) != 0)
+            self->failed = true;
     }
 }
 
@@ -216,6 +220,7 @@ actor_t *relay_new(const relay_config_t *config, char bound[LINK_ENDPOINT_SIZE],
         s_destroy(self);
         return NULL;
     }
+    self->patience_ms = config->patience_ms;
     if (bound)
         (void)snprintf(bound, LINK_ENDPOINT_SIZE, "%s", link_endpoint(self->control));
     wire_hello_t hello = {.threads = 0};

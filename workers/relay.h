@@ -13,6 +13,7 @@
 typedef struct {
     const char *endpoint; /* the control endpoint of the server, or of a relay above */
     const char *bind;     /* where its workers find it: as server.bind */
+    int64_t patience_ms;  /* fails when nothing was heard from above for so long; 0: never */
     char name[WIRE_NAME_SIZE];
     const dataset_t *data; /* a local copy of the training set, borrowed; or NULL */
 } relay_config_t;

@@ -303,6 +303,7 @@ void session_ready(session_t *self, int64_t now_ms)
     rowcache_destroy(&self->old_rows);
     self->state = STATE_WORKING;
     self->heartbeat_due_ms = now_ms;
+    self->heard_ms = now_ms;
 }
 
 void session_want_rows(session_t *self, uint32_t first, uint32_t n_rows)
@@ -465,6 +466,7 @@ void session_resume(session_t *self, const char *kernel, int64_t now_ms)
     if (self->state != STATE_PAUSED)
         return; /* the same */
     (void)snprintf(self->hello.kernel, sizeof(self->hello.kernel), "%s", kernel);
+    self->heard_ms = now_ms;
     s_rejoin(self, now_ms);
 }
 
@@ -506,16 +508,22 @@ const char *session_kernel(const session_t *self)
     return self->hello.kernel;
 }
 
+/* Where set up and not ready, it is a relay. */
+static bool s_waits_for_workers(const session_t *self)
+{
+    return self->state == STATE_PAUSED || (self->state == STATE_ADMITTED && self->setting_up);
+}
+
 int64_t session_silence_ms(const session_t *self, int64_t now_ms)
 {
-    return now_ms - self->heard_ms;
+    return s_waits_for_workers(self) ? 0 : now_ms - self->heard_ms;
 }
 
 const char *session_waits_for(const session_t *self, int64_t now_ms)
 {
     bool silent = session_silence_ms(self, now_ms) > WAIT_MS;
-    if (self->state == STATE_PAUSED || (self->state == STATE_ADMITTED && self->setting_up))
-        return "workers"; /* the latter, where set up, is a relay's only */
+    if (s_waits_for_workers(self))
+        return "workers";
     if (self->state == STATE_JOINING)
         return silent ? "welcome" : NULL;
     if (self->state == STATE_WORKING && silent)

@@ -95,7 +95,8 @@ const wire_refusal_t *session_refusal(const session_t *self);
 /* The kernel that the worker has agreed to: "dense/SkylakeX". */
 const char *session_kernel(const session_t *self);
 
-/* Milliseconds since the server was last heard. */
+/* Milliseconds since the server was last heard, or has had something to say: 0 for one that waits
+ * for workers. */
 int64_t session_silence_ms(const session_t *self, int64_t now_ms);
 
 /* What it has been waiting for longer than a second, for the log; NULL when for nothing. */

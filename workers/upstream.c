@@ -69,6 +69,14 @@ upstream_event_t upstream_receive(upstream_t *self, frame_t *frame, err_t *err)
     return UPSTREAM_NOTHING;
 }
 
+int upstream_patience(const upstream_t *self, int64_t patience_ms, int64_t silence_ms, err_t *err)
+{
+    if (patience_ms == 0 || silence_ms < patience_ms)
+        return 0;
+    return err_set(err, "%s: no word from the server for %lld s", self->endpoint,
+                   (long long)(patience_ms / 1000));
+}
+
 int upstream_items(const upstream_t *self, zmq_pollitem_t items[UPSTREAM_ITEMS],
                    link_t *links[UPSTREAM_ITEMS])
 {

@@ -38,6 +38,10 @@ void upstream_close_job(upstream_t *self);
 /* The next well-formed message: in `in` and *frame, which must hold nothing. Others are logged. */
 upstream_event_t upstream_receive(upstream_t *self, frame_t *frame, err_t *err);
 
+/* Nothing was heard for silence_ms: -1 with *err when that is too long; patience_ms 0: it never is.
+ */
+int upstream_patience(const upstream_t *self, int64_t patience_ms, int64_t silence_ms, err_t *err);
+
 /* What to poll: fills items and links (as link_poll wants them); returns how many. */
 int upstream_items(const upstream_t *self, zmq_pollitem_t items[UPSTREAM_ITEMS],
                    link_t *links[UPSTREAM_ITEMS]);

@@ -164,17 +164,12 @@ static void s_say_waits(worker_t *self)
     self->say_ms = now_ms + SAY_MS;
 }
 
-/* Ends the worker when nothing was heard since it started, or since the server's last word, for
- * longer than it was told to wait. */
-static void s_lose_patience(worker_t *self, int64_t started_ms)
+/* Since the server's last word, or since this worker started. */
+static int64_t s_silence_ms(const worker_t *self, int64_t started_ms)
 {
     int64_t now_ms = clock_ms();
-    if (self->patience_ms == 0 || now_ms - started_ms < self->patience_ms ||
-        session_silence_ms(self->session, now_ms) < self->patience_ms)
-        return;
-    err_set(&self->err, "%s: no word from the server for %lld s", self->above.endpoint,
-            (long long)(self->patience_ms / 1000));
-    self->end = ACTOR_FAILED;
+    int64_t silence_ms = session_silence_ms(self->session, now_ms);
+    return silence_ms < now_ms - started_ms ? silence_ms : now_ms - started_ms;
 }
 
 static void s_obey(worker_t *self, actor_order_t order)
@@ -212,7 +207,9 @@ static actor_event_t s_run(void *worker, actor_t *actor)
         s_drain_above(self);
         s_drain_results(self);
         s_say_waits(self);
-        s_lose_patience(self, started_ms);
+        if (upstream_patience(&self->above, self->patience_ms, s_silence_ms(self, started_ms),
+                              &self->err) != 0)
+            self->end = ACTOR_FAILED;
     }
 }
 

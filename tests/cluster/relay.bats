@@ -139,6 +139,20 @@ same_bits() {
     [ "$output" = 'drover relay: --bind: ipc:///nowhere/control: cannot bind the control plane: No such file or directory' ]
 }
 
+@test "a relay that is told not to wait for ever ends when its server is gone, but waits for workers" {
+    server --bind "ipc://$work/s"
+    start_relay relay "$endpoint" --bind "ipc://$work/r" --patience 1
+    wait_for_line 10 relay ' relay\.waiting for=workers '
+    wait_for_line 10 server ' server\.waiting for=workers '
+    run ! has_ended relay # it has waited for longer than that
+    start_worker one
+    wait_for 30 steps_done out 5
+    signal server KILL
+    wait_exit 20 relay
+    expect_status 1
+    grep -qxF "drover relay: ipc://$work/s: no word from the server for 1 s" relay.log
+}
+
 @test "a relay one of whose ports is taken says so at once" {
     local first
     first=$(four_ports)

@@ -535,7 +535,9 @@ static void test_pauses(void **state)
     s_expect(session, 0, SESSION_CANCEL);
     s_expect(session, 1000000, SESSION_NOTHING); /* no HELLO, no BYE: it never joined */
     assert_string_equal(session_waits_for(session, 0), "workers");
+    assert_int_equal(session_silence_ms(session, 1000000), 0); /* nobody is to be heard */
     session_resume(session, "dense/Haswell", 5);
+    assert_int_equal(session_silence_ms(session, 7), 2);
     s_expect(session, 5, SESSION_CANCEL);
     session_action_t action = s_expect(session, 5, SESSION_SEND);
     assert_int_equal(action.message->type, WIRE_HELLO);
@@ -546,7 +548,9 @@ static void test_pauses(void **state)
     assert_null(session_waits_for(session, 5));
     s_expect(session, 5, SESSION_SET_UP);
     assert_string_equal(session_waits_for(session, 5), "workers");
+    assert_int_equal(session_silence_ms(session, 1000000), 0);
     session_ready(session, 5);
+    assert_int_equal(session_silence_ms(session, 8), 3);
     assert_null(session_waits_for(session, 5));
     s_expect_send(session, 5, WIRE_READY);
     s_step(session, 1, 0, 2);
