@@ -8,6 +8,8 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "base/log_limit.h"
+#include "dispatch/membership.h"
 #include "workers/session.h"
 
 struct forwarder {
@@ -22,7 +24,9 @@ struct forwarder {
     bool joining;         /* it was set up, and waits for a worker to be ready ... */
     bool working;         /* ... and has had one since */
     bool draining;
-    frame_t current; /* the newest step's weights */
+    wire_peer_t first_peer;   /* size 0: none; who it joined for, before there was a job ... */
+    wire_hello_t first_hello; /* ... and has no answer yet */
+    frame_t current;          /* the newest step's weights */
     uint32_t step;
     bool fresh;     /* they have not been passed on yet */
     node_t *wanted; /* owned; asked for above, not given out yet */
@@ -125,6 +129,10 @@ static int s_set_up(forwarder_t *self)
     memcpy(work.digest, job->digest, sizeof(work.digest));
     (void)snprintf(work.kernel, sizeof(work.kernel), "%s", session_kernel(self->session));
     self->dispatcher = dispatcher_new(&work, &self->ports.below, &planes);
+    wire_t hello = {.type = WIRE_HELLO, .hello = self->first_hello};
+    if (self->first_peer.size > 0)
+        dispatcher_control(self->dispatcher, &self->first_peer, WIRE_OK, &hello);
+    self->first_peer.size = 0;
     return 0;
 }
 
@@ -270,14 +278,25 @@ bool forwarder_rows(forwarder_t *self, const wire_t *message, const uint8_t *ima
     return session_rows(self->session, message, images, image_bytes);
 }
 
-/* Joins above, for a worker below. */
-static void s_join_for(forwarder_t *self, const wire_hello_t *hello)
+/* Joins above, for a worker below. Others are let in when they say HELLO again. */
+static void s_join_for(forwarder_t *self, const wire_peer_t *peer, const wire_hello_t *hello)
 {
     if (self->resumed)
         return;
+    self->first_peer = *peer;
+    self->first_hello = *hello;
     log_info("relay.joins", "name=%s kernel=%s", hello->name, hello->kernel);
     session_resume(self->session, hello->kernel, (int64_t)s_now_ms(self));
     self->resumed = true;
+}
+
+/* Of another protocol version; without a dispatcher that would do it. */
+static void s_refuse_version(forwarder_t *self, const wire_peer_t *peer, uint32_t version)
+{
+    wire_t out = {.type = WIRE_REFUSED};
+    membership_refuse_version(version, &out.refusal);
+    log_warn_limited("worker.refused", "?", "name=? %s", out.refusal.text);
+    (void)self->ports.below.control(self->ports.below.context, peer, &out, NULL);
 }
 
 static void s_report(forwarder_t *self, const wire_peer_t *peer)
@@ -312,8 +331,10 @@ void forwarder_control(forwarder_t *self, const wire_peer_t *peer, wire_status_t
         s_report(self, peer);
     else if (self->dispatcher)
         dispatcher_control(self->dispatcher, peer, status, in);
+    else if (status == WIRE_BAD_VERSION)
+        s_refuse_version(self, peer, in->version);
     else if (status == WIRE_OK && in->type == WIRE_HELLO)
-        s_join_for(self, &in->hello); /* it is let in when it says HELLO again */
+        s_join_for(self, peer, &in->hello);
     else if (status == WIRE_OK && in->type != WIRE_BYE) {
         wire_t rejoin = {.type = WIRE_REJOIN};
         (void)self->ports.below.control(self->ports.below.context, peer, &rejoin, NULL);

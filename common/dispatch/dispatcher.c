@@ -426,9 +426,8 @@ void dispatcher_control(dispatcher_t *self, const wire_peer_t *peer, wire_status
                         const wire_t *in)
 {
     if (status == WIRE_BAD_VERSION) {
-        wire_refusal_t refusal = {.reason = WIRE_REFUSED_VERSION};
-        (void)snprintf(refusal.text, sizeof(refusal.text), "protocol version %u, expected %u",
-                       in->version, WIRE_VERSION);
+        wire_refusal_t refusal;
+        membership_refuse_version(in->version, &refusal);
         dispatcher_send_refusal(self, peer, &refusal, "?");
         return;
     }

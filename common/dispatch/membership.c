@@ -173,6 +173,14 @@ static void s_refuse(wire_refusal_t *refusal, wire_refused_t reason, const char 
                    seen, expected);
 }
 
+void membership_refuse_version(uint32_t version, wire_refusal_t *refusal)
+{
+    char seen[16], expected[16];
+    (void)snprintf(seen, sizeof(seen), "%u", version);
+    (void)snprintf(expected, sizeof(expected), "%u", WIRE_VERSION);
+    s_refuse(refusal, WIRE_REFUSED_VERSION, seen, expected);
+}
+
 static bool s_in_quarantine(const membership_t *self, const char *name, const char *host)
 {
     for (uint32_t i = 0; i < self->n_quarantined; i++)

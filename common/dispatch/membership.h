@@ -52,6 +52,9 @@ typedef struct membership membership_t;
 membership_t *membership_new(const membership_job_t *job, int64_t liveness_ms);
 void membership_destroy(membership_t **self_p);
 
+/* Why a peer that speaks another version of the protocol is not let in. */
+void membership_refuse_version(uint32_t version, wire_refusal_t *refusal);
+
 /* A HELLO: the member, new or (said again) the old one, or NULL with *refusal filled in. */
 member_t *membership_hello(membership_t *self, const wire_peer_t *peer, const wire_hello_t *hello,
                            int64_t now_ms, wire_refusal_t *refusal);

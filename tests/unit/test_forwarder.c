@@ -134,8 +134,7 @@ static void s_admit(forwarder_t *forwarder, outside_t *outside)
     forwarder_tick(forwarder);
     assert_int_equal(outside->n_set_up, 1);
     assert_string_equal(forwarder_waits_for(forwarder), "workers");
-    s_from_below(forwarder, outside, WIRE_HELLO);
-    assert_int_equal(outside->below.type, WIRE_WELCOME);
+    assert_int_equal(outside->below.type, WIRE_WELCOME); /* it need not say HELLO again */
 }
 
 /* The worker is not let in anew when the relay is, unless the job is not what it was: nothing that
@@ -179,6 +178,21 @@ static void test_goes_on_with_its_workers(void **state)
     }
 }
 
+static void test_refuses_another_version_before_it_has_a_job(void **state)
+{
+    (void)state;
+    outside_t outside;
+    forwarder_t *forwarder = s_new(&outside);
+    wire_t message = {.version = WIRE_VERSION + 1};
+    forwarder_control(forwarder, &s_worker, WIRE_BAD_VERSION, &message);
+    assert_int_equal(outside.below.type, WIRE_REFUSED);
+    assert_int_equal(outside.below.refusal.reason, WIRE_REFUSED_VERSION);
+    assert_string_equal(outside.below.refusal.text, "protocol version 2, expected 1");
+    forwarder_tick(forwarder);
+    assert_int_equal(outside.above.type, 0); /* it does not join for that one */
+    forwarder_destroy(&forwarder);
+}
+
 /* Told to leave at the very moment when its first worker is ready. */
 static void test_leaves_although_a_worker_is_ready(void **state)
 {
@@ -204,6 +218,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goes_on_with_its_workers),
+        cmocka_unit_test(test_refuses_another_version_before_it_has_a_job),
         cmocka_unit_test(test_leaves_although_a_worker_is_ready),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
