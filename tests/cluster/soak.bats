@@ -23,12 +23,12 @@ leave() {
     rm "$work/$1.log"
 }
 
-# grown NAME COLUMN: by how much, from the first half of holdings to the second; the least of each,
+# grown NAME COLUMN: by how much, from the first half of the samples to the second; the least of each,
 # since messages that happen to be on their way are held as well.
 grown() {
     awk -v name="$1" -v column="$2" '
         $1 == name { half = ($2 > 5999); if (!(half in least) || $column < least[half]) least[half] = $column }
-        END { print least[1] - least[0] }' holdings
+        END { print least[1] - least[0] }' samples
 }
 
 @test "10,000 steps with workers that join and leave: nothing grows" {
@@ -51,11 +51,11 @@ grown() {
         [ "$n" -le 2 ] || leave "w$((n - 2))" "$([ $((n % 4)) -lt 2 ] && echo TERM || echo KILL)"
         done=$(wc -l <run/metrics.jsonl)
         [ "$done" -ge "$next" ] || continue
-        holdings "$done" >>holdings
+        holdings "$done" >>samples
         next=$((done / 1000 * 1000 + 1000))
     done
     echo "# $n workers joined in $done steps; process, step, kB, threads, descriptors:" >&3
-    sed 's/^/#   /' holdings >&3
+    sed 's/^/#   /' samples >&3
     wait_exit 60 server
     expect_status 0
     steps_done run 11000
