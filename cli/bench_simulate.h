@@ -15,7 +15,8 @@
 
 typedef struct {
     uint32_t n_workers;
-    uint32_t n_relays; /* 0: all workers join the server; at most n_workers */
+    uint32_t a_process; /* at most so many workers in one; at most 500 */
+    uint32_t n_relays;  /* 0: all workers join the server; at most n_workers */
     uint32_t n_steps;
     uint32_t n_warm; /* of these, steps at the beginning that are not measured */
     uint32_t n_blocks;

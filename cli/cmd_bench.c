@@ -8,12 +8,16 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cli/bench_children.h"
+#include "cli/bench_raw.h"
 #include "cli/bench_simulate.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 
-#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
-#define MOST_NUMBERS 32
+#define COUNT(array)   ((int)(sizeof(array) / sizeof((array)[0])))
+#define MOST_NUMBERS   32
+#define MANY_A_PROCESS 500 /* workers, where there may be thousands */
+#define ROUNDS         3   /* of drover and the raw loop in turn */
 
 typedef struct {
     uint32_t numbers[MOST_NUMBERS];
@@ -213,6 +217,7 @@ static int s_simulate(int argc, char **argv)
         s_check_bind(bind, &err) != 0)
         goto out;
     bench_plan_t plan = {
+        .a_process = MANY_A_PROCESS,
         .n_steps = (uint32_t)n_steps,
         .n_warm = ((uint32_t)n_steps + 4) / 5,
         .n_blocks = n_blocks > 0 ? (uint32_t)n_blocks : 64,
@@ -229,12 +234,133 @@ out:
 }
 
 typedef struct {
+    uint32_t n_params;
+    uint32_t n_workers;
+    double drover_ms; /* median of the rounds' medians */
+    double raw_ms;
+} step_row_t;
+
+/* Steps without compute, of drover and of the raw loop in turn. */
+static int s_measure_step(uint32_t n_steps, step_row_t *row, err_t *err)
+{
+    uint32_t n_warm = (n_steps + 4) / 5;
+    bench_plan_t plan = {
+        .n_workers = row->n_workers,
+        .a_process = 1,
+        .n_steps = n_steps,
+        .n_warm = n_warm,
+        .n_blocks = row->n_workers,
+        .model = bench_model(row->n_params),
+        .bind = "tcp://127.0.0.1:*",
+    };
+    row->n_params = (uint32_t)model_params(&plan.model);
+    bench_raw_plan_t raw = {row->n_workers, row->n_params, n_steps, n_warm};
+    double drover_ms[ROUNDS], raw_ms[ROUNDS];
+    for (int i = 0; i < ROUNDS; i++) {
+        bench_result_t result;
+        if (bench_simulate(&plan, &result, err) != 0 || bench_raw(&raw, &raw_ms[i], err) != 0)
+            return err_prefix(err, "%u parameters, %u workers", row->n_params, row->n_workers);
+        drover_ms[i] = result.step_ms;
+    }
+    row->drover_ms = bench_median(drover_ms, ROUNDS);
+    row->raw_ms = bench_median(raw_ms, ROUNDS);
+    return 0;
+}
+
+static void s_print_step(const step_row_t *row, bool json, bool first)
+{
+    if (!json) {
+        (void)printf("%10u %7u %10.3f %10.3f %7.2f\n", row->n_params, row->n_workers,
+                     row->drover_ms, row->raw_ms, row->drover_ms / row->raw_ms);
+        (void)fflush(stdout);
+        return;
+    }
+    (void)printf("%s\n  {\"params\": %u, \"workers\": %u, \"step_ms\": ", first ? "" : ",",
+                 row->n_params, row->n_workers);
+    json_print_number(stdout, row->drover_ms);
+    (void)fputs(", \"raw_step_ms\": ", stdout);
+    json_print_number(stdout, row->raw_ms);
+    (void)fputs("}", stdout);
+}
+
+static int s_step_all(const list_t *params, const list_t *workers, uint32_t n_steps, bool json,
+                      err_t *err)
+{
+    if (json)
+        (void)printf("{\"steps\": %u, \"rounds\": %d, \"runs\": [", n_steps, ROUNDS);
+    else
+        (void)printf("%u steps, %d times, in turn with a raw ZeroMQ loop\n\n"
+                     "parameters workers    step ms     raw ms   ratio\n",
+                     n_steps, ROUNDS);
+    for (int i = 0; i < params->n; i++) {
+        for (int j = 0; j < workers->n; j++) {
+            step_row_t row = {params->numbers[i], workers->numbers[j], 0, 0};
+            if (s_measure_step(n_steps, &row, err) != 0)
+                return -1;
+            s_print_step(&row, json, i + j == 0);
+        }
+    }
+    (void)fputs(json ? "]}\n" : "", stdout);
+    return 0;
+}
+
+static int s_step(int argc, char **argv)
+{
+    const char *workers_text = "1,2,4,8";
+    const char *params_text = "50890,1000000,5824522";
+    int n_steps = 100;
+    bool json = false;
+    const args_option_t options[] = {
+        {.name = "workers",
+         .metavar = "N,...",
+         .help = "How many workers, a process each (default 1,2,4,8).",
+         .text = &workers_text},
+        {.name = "params",
+         .metavar = "P,...",
+         .help = "Parameters of the network, more or less (default 50890,1000000,5824522).",
+         .text = &params_text},
+        {.name = "steps",
+         .metavar = "N",
+         .help = "Steps of a run (default 100); the first fifth is not measured.",
+         .integer = &n_steps,
+         .min = 2,
+         .max = 1000000},
+        {.name = "json", .help = "Print one JSON object.", .flag = &json},
+    };
+    const args_command_t command = {
+        .name = "bench step",
+        .words = "",
+        .summary =
+            "What a step costs besides the compute: workers answer with canned partials, one "
+            "each,\n"
+            "over tcp on loopback. Beside it a loop over the same bytes by ZeroMQ's PUB/SUB and\n"
+            "PUSH/PULL, with a sum and an update and nothing else; medians of three runs in turn.",
+        .options = options,
+        .n_options = COUNT(options),
+    };
+    args_t args;
+    int status;
+    if (!command_begin(&command, argc, argv, &args, &status))
+        return status;
+    err_t err = {{0}};
+    list_t workers, params;
+    status = STATUS_USAGE;
+    if (s_parse_list("workers", workers_text, 100, &workers, &err) == 0 &&
+        s_parse_list("params", params_text, 100000000, &params, &err) == 0)
+        status = s_step_all(&params, &workers, (uint32_t)n_steps, json, &err) == 0 ? STATUS_OK
+                                                                                   : STATUS_FAILURE;
+    args_clear(&args);
+    return err.text[0] ? command_fail(&command, &err, status) : status;
+}
+
+typedef struct {
     const char *name;
     const char *help;
     int (*run)(int argc, char **argv);
 } subcommand_t;
 
 static const subcommand_t s_subcommands[] = {
+    {"step", "a step without compute, against a raw ZeroMQ loop", s_step},
     {"simulate", "messages and sums with many simulated workers, flat or by relays", s_simulate},
 };
 

@@ -39,6 +39,24 @@ END
     awk 'NR > 4 && NF != 10 {exit 1}' <<<"$output"
 }
 
+@test "step: a row for each number of parameters and workers, with the raw loop beside it" {
+    run -0 --separate-stderr "$DROVER" bench step --workers 1,2 --params 51,1000 --steps 2 --json
+    python3 - "$output" <<'END'
+import json
+import sys
+
+table = json.loads(sys.argv[1])
+runs = table.pop("runs")
+assert table == {"steps": 2, "rounds": 3}, table
+assert [(run["params"], run["workers"]) for run in runs] == [
+    (51, 1), (51, 2), (1000, 1), (1000, 2)], runs
+assert all(run["step_ms"] > 0 and run["raw_step_ms"] > 0 for run in runs), runs
+END
+    run -0 --separate-stderr "$DROVER" bench step --workers 2 --params 51 --steps 2
+    [ "${#lines[@]}" -eq 3 ]
+    awk 'NR == 3 && (NF != 5 || $1 != 51 || $2 != 2) {exit 1}' <<<"$(printf '%s\n' "${lines[@]}")"
+}
+
 # refused STATUS TEXT ARGUMENT...: exactly this line, on standard error alone.
 refused() {
     local wanted=$1 text=$2
@@ -59,6 +77,8 @@ refused() {
         simulate --relays=-1
     refused 2 "simulate: --bind: 'tcp://127.0.0.1:5570', expected tcp://ADDRESS:* or ipc://PATH" \
         simulate --bind tcp://127.0.0.1:5570
+    refused 2 "step: --workers: '101', expected up to 32 numbers from 1 to 100 with commas between them" \
+        step --workers 101
     run --separate-stderr "$DROVER" bench simulation
     [ "$status" -eq 2 ]
     [ "$stderr" = "drover bench: unknown command 'simulation'; did you mean 'simulate'? (see drover bench --help)" ]
