@@ -60,20 +60,25 @@ static rowcache_t *s_new(uint32_t n_rows, uint32_t n_inputs)
     self->n_chunks = (n_rows - 1) / self->chunk_rows + 1;
     self->chunks = calloc(self->n_chunks, sizeof(chunk_t));
     if (!self->chunks)
-        abort();
+        rowcache_destroy(&self);
     return self;
 }
 
 rowcache_t *rowcache_new(uint32_t n_rows, uint32_t n_inputs)
 {
-    rowcache_t *self = s_new(n_rows, n_inputs);
     size_t image_bytes = (size_t)n_rows * n_inputs;
-    self->memory_bytes = image_bytes + n_rows;
-    void *memory = mmap(NULL, self->memory_bytes, PROT_READ | PROT_WRITE,
+    size_t memory_bytes = image_bytes + n_rows;
+    void *memory = mmap(NULL, memory_bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
-        abort();
+        return NULL;
+    rowcache_t *self = s_new(n_rows, n_inputs);
+    if (!self) {
+        munmap(memory, memory_bytes);
+        return NULL;
+    }
     self->memory = memory;
+    self->memory_bytes = memory_bytes;
     self->images = self->memory;
     self->labels = self->memory + image_bytes;
     return self;
@@ -82,6 +87,8 @@ rowcache_t *rowcache_new(uint32_t n_rows, uint32_t n_inputs)
 rowcache_t *rowcache_of(const dataset_t *data, uint32_t n_rows)
 {
     rowcache_t *self = s_new(n_rows, (uint32_t)dataset_inputs(data));
+    if (!self)
+        abort();
     for (uint32_t i = 0; i < self->n_chunks; i++)
         self->chunks[i].state = CHUNK_THERE;
     self->images = dataset_images(data);

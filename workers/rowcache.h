@@ -15,8 +15,8 @@
 
 typedef struct rowcache rowcache_t;
 
-/* For n_rows rows of n_inputs bytes, none of them there; memory is used as rows arrive. Never NULL.
- */
+/* For n_rows rows of n_inputs bytes, none of them there; memory is used as rows arrive. NULL when
+ * there cannot be so much. */
 rowcache_t *rowcache_new(uint32_t n_rows, uint32_t n_inputs);
 
 /* All rows there: those of a data set that is borrowed for the cache's life. */

@@ -131,6 +131,17 @@ static void s_on_welcome(session_t *self, const wire_t *message)
         self->old_rows = self->rows;
         self->rows = NULL;
     }
+    if (!self->rows)
+        self->rows = self->data ? rowcache_of(self->data, job->sampler.n_rows)
+                                : rowcache_new(job->sampler.n_rows, job->model.n_inputs);
+    if (!self->rows) {
+        self->refusal = (wire_refusal_t){.reason = WIRE_REFUSED_SHAPE};
+        (void)snprintf(self->refusal.text, sizeof(self->refusal.text),
+                       "its job has %u rows of %u bytes, more than this machine has memory for",
+                       job->sampler.n_rows, job->model.n_inputs);
+        self->state = STATE_REFUSED;
+        return;
+    }
     self->job = *job;
     self->run = message->run;
     self->incarnation = message->incarnation;
@@ -139,9 +150,6 @@ static void s_on_welcome(session_t *self, const wire_t *message)
     self->n_blocks = sampler_blocks(&job->sampler);
     reduce_destroy(&self->tree);
     self->tree = reduce_new(self->n_blocks, model_params(&job->model));
-    if (!self->rows)
-        self->rows = self->data ? rowcache_of(self->data, job->sampler.n_rows)
-                                : rowcache_new(job->sampler.n_rows, job->model.n_inputs);
     self->state = STATE_ADMITTED;
     self->setting_up = false;
 }

@@ -429,6 +429,20 @@ static void test_refusals(void **state)
     assert_non_null(strstr(actor_error(world->worker), "digest other"));
     s_end(world);
 
+    world = s_start(NULL, 1, false); /* more rows than anybody has memory for */
+    peer_expect(&world->server, WIRE_HELLO);
+    welcome = s_welcome(world);
+    welcome.welcome.sampler = (sampler_t){1, 1, UINT32_MAX, 65536};
+    welcome.welcome.model.n_inputs = 65536;
+    s_send(world, welcome);
+    assert_int_equal(s_wait(world), ACTOR_FAILED);
+    (void)snprintf(expected, sizeof(expected),
+                   "%s: the server refuses this worker: its job has 4294967295 rows of 65536 "
+                   "bytes, more than this machine has memory for",
+                   world->endpoint);
+    assert_string_equal(actor_error(world->worker), expected);
+    s_end(world);
+
     world = s_start(NULL, 1, false); /* another protocol version */
     peer_expect(&world->server, WIRE_HELLO);
     size_t size = 9;
