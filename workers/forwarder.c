@@ -56,13 +56,12 @@ forwarder_t *forwarder_new(const wire_hello_t *hello, const char *above, const d
     forwarder_t *self = calloc(1, sizeof(*self));
     if (!self)
         abort();
-    wire_hello_t relay = *hello;
-    relay.relay = true;
     self->ports = *ports;
     self->incarnation = incarnation;
     (void)snprintf(self->endpoint, sizeof(self->endpoint), "%s", above);
     self->born_ms = s_now_ms(self);
-    self->session = session_new(&relay, s_can_run, data, 1);
+    self->session = session_new(hello, s_can_run, data, 1);
+    session_relays(self->session, 0);
     session_pause(self->session);
     return self;
 }
@@ -185,7 +184,7 @@ static bool s_act(forwarder_t *self)
         self->state = FORWARDER_OVER;
         break;
     case SESSION_REFUSED:
-        err_set(&self->err, "what is above refuses this relay: %s",
+        err_set(&self->err, "%s: what is above refuses this relay: %s", self->endpoint,
                 session_refusal(self->session)->text);
         self->state = FORWARDER_FAILED;
         break;
@@ -278,9 +277,24 @@ bool forwarder_rows(forwarder_t *self, const wire_t *message, const uint8_t *ima
     return session_rows(self->session, message, images, image_bytes);
 }
 
+/* Without a dispatcher that would do it. */
+static void s_refuse(forwarder_t *self, const wire_peer_t *peer, const wire_refusal_t *refusal,
+                     const char *name)
+{
+    wire_t out = {.type = WIRE_REFUSED, .refusal = *refusal};
+    log_warn_limited("worker.refused", name, "name=%s %s", name, refusal->text);
+    (void)self->ports.below.control(self->ports.below.context, peer, &out, NULL);
+}
+
 /* Joins above, for a worker below. Others are let in when they say HELLO again. */
 static void s_join_for(forwarder_t *self, const wire_peer_t *peer, const wire_hello_t *hello)
 {
+    wire_refusal_t refusal;
+    if (membership_refuse_relays(hello, &refusal)) {
+        s_refuse(self, peer, &refusal, hello->name);
+        return;
+    }
+    session_relays(self->session, hello->relays);
     if (self->resumed)
         return;
     self->first_peer = *peer;
@@ -288,15 +302,6 @@ static void s_join_for(forwarder_t *self, const wire_peer_t *peer, const wire_he
     log_info("relay.joins", "name=%s kernel=%s", hello->name, hello->kernel);
     session_resume(self->session, hello->kernel, (int64_t)s_now_ms(self));
     self->resumed = true;
-}
-
-/* Of another protocol version; without a dispatcher that would do it. */
-static void s_refuse_version(forwarder_t *self, const wire_peer_t *peer, uint32_t version)
-{
-    wire_t out = {.type = WIRE_REFUSED};
-    membership_refuse_version(version, &out.refusal);
-    log_warn_limited("worker.refused", "?", "name=? %s", out.refusal.text);
-    (void)self->ports.below.control(self->ports.below.context, peer, &out, NULL);
 }
 
 static void s_report(forwarder_t *self, const wire_peer_t *peer)
@@ -327,13 +332,15 @@ static void s_report(forwarder_t *self, const wire_peer_t *peer)
 void forwarder_control(forwarder_t *self, const wire_peer_t *peer, wire_status_t status,
                        const wire_t *in)
 {
+    wire_refusal_t refusal;
     if (status == WIRE_OK && in->type == WIRE_STATUS)
         s_report(self, peer);
     else if (self->dispatcher)
         dispatcher_control(self->dispatcher, peer, status, in);
-    else if (status == WIRE_BAD_VERSION)
-        s_refuse_version(self, peer, in->version);
-    else if (status == WIRE_OK && in->type == WIRE_HELLO)
+    else if (status == WIRE_BAD_VERSION) {
+        membership_refuse_version(in->version, &refusal);
+        s_refuse(self, peer, &refusal, "?");
+    } else if (status == WIRE_OK && in->type == WIRE_HELLO)
         s_join_for(self, peer, &in->hello);
     else if (status == WIRE_OK && in->type != WIRE_BYE) {
         wire_t rejoin = {.type = WIRE_REJOIN};

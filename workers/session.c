@@ -469,6 +469,12 @@ void session_pause(session_t *self)
     self->state = self->draining ? STATE_OVER : STATE_PAUSED;
 }
 
+void session_relays(session_t *self, uint32_t n_below)
+{
+    if (self->hello.relays < n_below + 1)
+        self->hello.relays = n_below + 1;
+}
+
 void session_resume(session_t *self, const char *kernel, int64_t now_ms)
 {
     if (self->state != STATE_PAUSED)

@@ -76,6 +76,9 @@ void session_drain(session_t *self);
  * leaves if it was told to. */
 void session_pause(session_t *self);
 
+/* So many relays, one below the other, stand below this one: HELLO says one more. */
+void session_relays(session_t *self, uint32_t n_below);
+
 /* Joins (again), naming that kernel. */
 void session_resume(session_t *self, const char *kernel, int64_t now_ms);
 

@@ -47,8 +47,8 @@ static event_t *s_event(const char *name)
     return &s_events[i];
 }
 
-/* The peer's own, else one whose last line is long ago. When a flood of names holds all of them, what
- * is one name more is held back with the one that comes free first. */
+/* The peer's own, else one whose last line is long ago. When a flood of names holds all of them,
+ * what is one name more is held back with the one that comes free first. */
 static slot_t *s_slot(event_t *event, const char *peer)
 {
     slot_t *oldest = &event->slots[0];

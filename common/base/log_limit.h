@@ -18,8 +18,8 @@ typedef struct {
 /* May a line be written now? Then *n_held is how many were not since the last one. */
 bool log_limit_pass(log_limit_t *self, int64_t now_ms, uint64_t *n_held);
 
-/* log_warn, limited; `peer` names who caused it. A flood of made-up names is limited as well, to 32 of
- * them a second. From any thread. */
+/* log_warn, limited; `peer` names who caused it. A flood of made-up names is limited as well, to 32
+ * of them a second. From any thread. */
 void log_warn_limited(const char *event, const char *peer, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

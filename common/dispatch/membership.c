@@ -8,6 +8,7 @@
 #include "base/array.h"
 
 #define MAX_BAD_PARTIALS 3
+#define MAX_RELAYS       8 /* one below the other */
 #define SILENT_MS        250
 #define MIN_TRUST        1e-4
 #define SPEED_WEIGHT     0.3 /* of the newest measurement */
@@ -181,6 +182,17 @@ void membership_refuse_version(uint32_t version, wire_refusal_t *refusal)
     s_refuse(refusal, WIRE_REFUSED_VERSION, seen, expected);
 }
 
+bool membership_refuse_relays(const wire_hello_t *hello, wire_refusal_t *refusal)
+{
+    if (hello->relays <= MAX_RELAYS)
+        return false;
+    *refusal = (wire_refusal_t){.reason = WIRE_REFUSED_RELAYS};
+    (void)snprintf(refusal->text, sizeof(refusal->text),
+                   "%u relays one below the other, expected at most %d: do they lead in a circle?",
+                   hello->relays, MAX_RELAYS);
+    return true;
+}
+
 static bool s_in_quarantine(const membership_t *self, const char *name, const char *host)
 {
     for (uint32_t i = 0; i < self->n_quarantined; i++)
@@ -196,6 +208,8 @@ static bool s_may_join(const membership_t *self, const wire_hello_t *hello, wire
         s_refuse(refusal, WIRE_REFUSED_QUARANTINE, "bad before", "good ones");
         return false;
     }
+    if (membership_refuse_relays(hello, refusal))
+        return false;
     if (hello->digest[0] && strcmp(hello->digest, self->job.digest) != 0) {
         s_refuse(refusal, WIRE_REFUSED_DIGEST, hello->digest, self->job.digest);
         return false;
@@ -229,7 +243,7 @@ member_t *membership_hello(membership_t *self, const wire_peer_t *peer, const wi
     memcpy(member->host, hello->host, sizeof(member->host));
     memcpy(member->kernel, hello->kernel, sizeof(member->kernel));
     member->threads = hello->threads;
-    member->relay = hello->relay;
+    member->relay = hello->relays > 0;
     member->last_seen_ms = now_ms;
     member->hello_ms = (double)now_ms;
     s_enter(self);

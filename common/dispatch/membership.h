@@ -55,6 +55,9 @@ void membership_destroy(membership_t **self_p);
 /* Why a peer that speaks another version of the protocol is not let in. */
 void membership_refuse_version(uint32_t version, wire_refusal_t *refusal);
 
+/* So many relays one below the other that they must lead in a circle: true, with *refusal. */
+bool membership_refuse_relays(const wire_hello_t *hello, wire_refusal_t *refusal);
+
 /* A HELLO: the member, new or (said again) the old one, or NULL with *refusal filled in. */
 member_t *membership_hello(membership_t *self, const wire_peer_t *peer, const wire_hello_t *hello,
                            int64_t now_ms, wire_refusal_t *refusal);

@@ -81,9 +81,9 @@ bool link_receive(link_t *self, wire_peer_t *peer, wire_t *message, frame_t *fra
  * return for nothing. */
 void link_wait(link_t *self, int other, int timeout_ms);
 
-/* The endpoints of the four planes from where a server or relay is to be bound: tcp://host:p gives p to p + 3 ('*' stays '*'),
- * ipc://path and inproc://name get suffixes. `planes` in the order control, data, weights,
- * gradients. Returns 0, or -1 with *err, which names no option. */
+/* The endpoints of the four planes from where a server or relay is to be bound: tcp://host:p gives
+ * p to p + 3 ('*' stays '*'), ipc://path and inproc://name get suffixes. `planes` in the order
+ * control, data, weights, gradients. Returns 0, or -1 with *err, which names no option. */
 int link_planes(const char *bind, char planes[4][LINK_ENDPOINT_SIZE], err_t *err);
 
 /* How WELCOME names a plane: ":port" or ".suffix" of its endpoint. */

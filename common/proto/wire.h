@@ -56,6 +56,7 @@ typedef enum {
     WIRE_REFUSED_KERNEL = 3,
     WIRE_REFUSED_SHAPE = 4,
     WIRE_REFUSED_QUARANTINE = 5,
+    WIRE_REFUSED_RELAYS = 6,
 } wire_refused_t;
 
 /* What was wrong with a message; the answer depends on it. */
@@ -92,7 +93,7 @@ typedef struct {
     char kernel[WIRE_KERNEL_SIZE]; /* "dense/SkylakeX" */
     uint32_t threads;
     char digest[WIRE_DIGEST_SIZE]; /* of the data it brings; empty when it has none */
-    bool relay;                    /* it stands for workers of its own */
+    uint32_t relays;               /* one below the other, itself the first; 0: a worker */
 } wire_hello_t;
 
 typedef struct {

@@ -242,13 +242,13 @@ static void s_take_fields(reader_t *reader, wire_t *message)
         s_take_text(reader, message->hello.kernel, sizeof(message->hello.kernel));
         message->hello.threads = (uint32_t)s_take_uint(reader, 65536);
         s_take_text(reader, message->hello.digest, sizeof(message->hello.digest));
-        message->hello.relay = s_take_bool(reader);
+        message->hello.relays = (uint32_t)s_take_uint(reader, 255);
         break;
     case WIRE_WELCOME:
         s_take_welcome(reader, &message->welcome);
         break;
     case WIRE_REFUSED:
-        message->refusal.reason = (wire_refused_t)s_take_uint(reader, WIRE_REFUSED_QUARANTINE);
+        message->refusal.reason = (wire_refused_t)s_take_uint(reader, WIRE_REFUSED_RELAYS);
         reader->bad |= message->refusal.reason < WIRE_REFUSED_VERSION;
         s_take_text(reader, message->refusal.kernel, sizeof(message->refusal.kernel));
         s_take_text(reader, message->refusal.text, sizeof(message->refusal.text));

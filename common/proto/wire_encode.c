@@ -95,7 +95,7 @@ static void s_put_fields(msgpack_packer *p, const wire_t *message)
         s_put_text(p, message->hello.kernel);
         s_put_uint(p, message->hello.threads);
         s_put_text(p, message->hello.digest);
-        s_put_uint(p, message->hello.relay);
+        s_put_uint(p, message->hello.relays);
         break;
     case WIRE_WELCOME:
         s_put_welcome(p, &message->welcome);

@@ -153,6 +153,24 @@ same_bits() {
     grep -qxF "drover relay: ipc://$work/s: no word from the server for 1 s" relay.log
 }
 
+one_has_ended() {
+    has_ended "$1" || has_ended "$2"
+}
+
+@test "a relay that is given its own endpoint, or two that are given each other's, end with one line" {
+    local circle=' relays one below the other, expected at most 8: do they lead in a circle\?$'
+    start_relay alone "ipc://$work/alone" --bind "ipc://$work/alone"
+    start_worker below
+    wait_exit 20 alone
+    expect_status 1
+    grep -qE "^drover relay: ipc://$work/alone: what is above refuses this relay: [0-9]+$circle" alone.log
+    start_relay one "ipc://$work/other" --bind "ipc://$work/one"
+    start_worker below_one
+    start_relay other "ipc://$work/one" --bind "ipc://$work/other"
+    wait_for 20 one_has_ended one other
+    cat one.log other.log | grep -qE "^drover relay: ipc://$work/.*: what is above refuses this relay: [0-9]+$circle"
+}
+
 @test "a relay one of whose ports is taken says so at once" {
     local first
     first=$(four_ports)

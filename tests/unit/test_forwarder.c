@@ -129,7 +129,7 @@ static void s_admit(forwarder_t *forwarder, outside_t *outside)
     s_from_below(forwarder, outside, WIRE_HELLO);
     forwarder_tick(forwarder);
     assert_int_equal(outside->above.type, WIRE_HELLO);
-    assert_true(outside->above.hello.relay);
+    assert_int_equal(outside->above.hello.relays, 1);
     s_from_above(forwarder, WIRE_WELCOME, &job);
     forwarder_tick(forwarder);
     assert_int_equal(outside->n_set_up, 1);
@@ -178,6 +178,35 @@ static void test_goes_on_with_its_workers(void **state)
     }
 }
 
+/* What it says above is what it hears below: each time there is one more relay. */
+static void test_refuses_itself(void **state)
+{
+    (void)state;
+    outside_t outside;
+    forwarder_t *forwarder = s_new(&outside);
+    s_from_below(forwarder, &outside, WIRE_HELLO);
+    for (uint32_t n = 1; n <= 9; n++) {
+        forwarder_tick(forwarder);
+        assert_int_equal(outside.above.type, WIRE_HELLO);
+        assert_int_equal(outside.above.hello.relays, n);
+        assert_int_equal(outside.below.type, 0);
+        wire_t hello = outside.above;
+        forwarder_control(forwarder, &s_worker, WIRE_OK, &hello);
+        outside.now_ms += 250;
+    }
+    assert_int_equal(outside.below.type, WIRE_REFUSED);
+    assert_int_equal(outside.below.refusal.reason, WIRE_REFUSED_RELAYS);
+    wire_t refused = outside.below;
+    frame_t none = {.present = false};
+    forwarder_above(forwarder, &refused, &none);
+    forwarder_tick(forwarder);
+    assert_int_equal(forwarder_state(forwarder), FORWARDER_FAILED);
+    assert_string_equal(forwarder_error(forwarder),
+                        "above: what is above refuses this relay: 9 relays one below the other, "
+                        "expected at most 8: do they lead in a circle?");
+    forwarder_destroy(&forwarder);
+}
+
 static void test_refuses_another_version_before_it_has_a_job(void **state)
 {
     (void)state;
@@ -218,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goes_on_with_its_workers),
+        cmocka_unit_test(test_refuses_itself),
         cmocka_unit_test(test_refuses_another_version_before_it_has_a_job),
         cmocka_unit_test(test_leaves_although_a_worker_is_ready),
     };

@@ -223,6 +223,21 @@ static void test_the_third_bad_partial_is_one_too_many(void **state)
     membership_destroy(&members);
 }
 
+static void test_relays_below_relays(void **state)
+{
+    (void)state;
+    membership_t *members = s_new(true, "");
+    wire_hello_t hello = s_hello("r", "k");
+    wire_peer_t peer = s_peer(1), other = s_peer(2);
+    wire_refusal_t refusal;
+    hello.relays = 8;
+    assert_true(membership_hello(members, &peer, &hello, 0, &refusal)->relay);
+    hello.relays = 9;
+    assert_null(membership_hello(members, &other, &hello, 0, &refusal));
+    assert_int_equal(refusal.reason, WIRE_REFUSED_RELAYS);
+    membership_destroy(&members);
+}
+
 /* For what one of them did, present or not: all of that name and host. */
 static void test_exclusion(void **state)
 {
@@ -340,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_ready_must_fit_the_job),
         cmocka_unit_test(test_the_silent_are_lost),
         cmocka_unit_test(test_the_third_bad_partial_is_one_too_many),
+        cmocka_unit_test(test_relays_below_relays),
         cmocka_unit_test(test_exclusion),
         cmocka_unit_test(test_speed),
     };

@@ -713,6 +713,7 @@ static void test_refusals_are_final(void **state)
         {WIRE_REFUSED_DIGEST, "", "digest"},
         {WIRE_REFUSED_SHAPE, "", "shape"},
         {WIRE_REFUSED_QUARANTINE, "", "quarantine"},
+        {WIRE_REFUSED_RELAYS, "", "relays"},
     };
     for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
         for (int joined = 0; joined < 2; joined++) {

@@ -132,7 +132,7 @@ static void s_assert_fields(const wire_t *seen, const wire_t *expected)
         assert_string_equal(seen->hello.kernel, expected->hello.kernel);
         assert_int_equal(seen->hello.threads, expected->hello.threads);
         assert_string_equal(seen->hello.digest, expected->hello.digest);
-        assert_int_equal(seen->hello.relay, expected->hello.relay);
+        assert_int_equal(seen->hello.relays, expected->hello.relays);
         break;
     case WIRE_WELCOME:
         assert_int_equal(seen->welcome.worker, expected->welcome.worker);
@@ -429,7 +429,8 @@ static const struct {
 
     {"HELLO", HEAD(1) "['n' 'h' 'k' 1 '' 0]]", WIRE_OK},
     {"HELLO of a relay", HEAD(1) "['n' 'h' 'k' 1 '' 1]]", WIRE_OK},
-    {"HELLO, neither relay nor none", HEAD(1) "['n' 'h' 'k' 1 '' 2]]", WIRE_BAD_FIELD},
+    {"HELLO of the most relays", HEAD(1) "['n' 'h' 'k' 1 '' 255]]", WIRE_OK},
+    {"HELLO of too many relays", HEAD(1) "['n' 'h' 'k' 1 '' 256]]", WIRE_BAD_FIELD},
     {"HELLO, truly a relay", HEAD(1) "['n' 'h' 'k' 1 '' t]]", WIRE_BAD_FIELD},
     {"HELLO without its last field", HEAD(1) "['n' 'h' 'k' 1 '']]", WIRE_BAD_FIELD},
     {"HELLO with one more field", HEAD(1) "['n' 'h' 'k' 1 '' 0 0]]", WIRE_BAD_FIELD},
@@ -493,9 +494,9 @@ static const struct {
     {"WELCOME, a plane too long", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' @64 d0"),
      WIRE_BAD_FIELD},
 
-    {"REFUSED", HEAD(3) "[5 '' 'text']]", WIRE_OK},
+    {"REFUSED", HEAD(3) "[6 '' 'text']]", WIRE_OK},
     {"REFUSED for no reason", HEAD(3) "[0 '' 'text']]", WIRE_BAD_FIELD},
-    {"REFUSED for another reason", HEAD(3) "[6 '' 'text']]", WIRE_BAD_FIELD},
+    {"REFUSED for another reason", HEAD(3) "[7 '' 'text']]", WIRE_BAD_FIELD},
     {"REFUSED at length", HEAD(3) "[1 '' @256]]", WIRE_BAD_FIELD},
     {"READY", HEAD(4) "[18446744073709551615 'd']]", WIRE_OK},
     {"READY, negative", HEAD(4) "[-4 'd']]", WIRE_BAD_FIELD},
