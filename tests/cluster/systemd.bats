@@ -77,9 +77,9 @@ environment_of() {
         [[ ${lines[0]} == "Usage: "* ]]
     done
     # what its page names is there
-    for script in $(grep -oh 'scripts/[a-z.-]*' "$prefix"/share/doc/drover/launch-*.md | sort -u); do
+    while read -r script; do
         [ -x "$prefix/share/drover/$script" ]
-    done
+    done < <(grep -oh 'scripts/[a-z.-]*' "$prefix"/share/doc/drover/launch-*.md)
 }
 
 @test "a server that is killed goes on when its unit is started again, with the same bytes" {
