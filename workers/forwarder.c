@@ -12,6 +12,8 @@
 #include "dispatch/membership.h"
 #include "workers/session.h"
 
+#define RELAYS_MS 1000 /* in which all that wait below say HELLO again */
+
 struct forwarder {
     forwarder_ports_t ports;
     session_t *session;       /* owned; to what is above */
@@ -32,6 +34,8 @@ struct forwarder {
     node_t *wanted; /* owned; asked for above, not given out yet */
     uint32_t n_wanted;
     uint32_t wanted_room;
+    uint32_t relays; /* the most that were said to it lately, while there is no dispatcher */
+    double relays_ms;
     char endpoint[256];
     double born_ms;
     forwarder_state_t state;
@@ -61,7 +65,6 @@ forwarder_t *forwarder_new(const wire_hello_t *hello, const char *above, const d
     (void)snprintf(self->endpoint, sizeof(self->endpoint), "%s", above);
     self->born_ms = s_now_ms(self);
     self->session = session_new(hello, s_can_run, data, 1);
-    session_relays(self->session, 0);
     session_pause(self->session);
     return self;
 }
@@ -244,6 +247,8 @@ void forwarder_tick(forwarder_t *self)
         s_collect(self);
     }
     s_follow_workers(self);
+    session_relays(self->session,
+                   self->dispatcher ? dispatcher_relays(self->dispatcher) : self->relays);
     while (s_act(self))
         ;
     if (self->state == FORWARDER_GOES_ON)
@@ -294,7 +299,10 @@ static void s_join_for(forwarder_t *self, const wire_peer_t *peer, const wire_he
         s_refuse(self, peer, &refusal, hello->name);
         return;
     }
-    session_relays(self->session, hello->relays);
+    if (hello->relays >= self->relays || s_now_ms(self) > self->relays_ms + RELAYS_MS) {
+        self->relays = hello->relays;
+        self->relays_ms = s_now_ms(self);
+    }
     if (self->resumed)
         return;
     self->first_peer = *peer;

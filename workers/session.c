@@ -471,8 +471,7 @@ void session_pause(session_t *self)
 
 void session_relays(session_t *self, uint32_t n_below)
 {
-    if (self->hello.relays < n_below + 1)
-        self->hello.relays = n_below + 1;
+    self->hello.relays = n_below + 1;
 }
 
 void session_resume(session_t *self, const char *kernel, int64_t now_ms)

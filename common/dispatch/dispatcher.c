@@ -558,6 +558,11 @@ uint32_t dispatcher_active(const dispatcher_t *self)
     return membership_active(self->members);
 }
 
+uint32_t dispatcher_relays(const dispatcher_t *self)
+{
+    return membership_relays(self->members);
+}
+
 const char *dispatcher_kernel(const dispatcher_t *self)
 {
     return membership_kernel(self->members);

@@ -117,6 +117,7 @@ bool dispatcher_waits_for(dispatcher_t *self, char text[WIRE_TEXT_SIZE]);
 void dispatcher_report(dispatcher_t *self, const wire_peer_t *peer, const wire_report_t *report);
 
 uint32_t dispatcher_active(const dispatcher_t *self);
+uint32_t dispatcher_relays(const dispatcher_t *self);    /* membership_relays */
 const char *dispatcher_kernel(const dispatcher_t *self); /* empty before the first worker */
 dispatch_figures_t dispatcher_figures(const dispatcher_t *self);
 

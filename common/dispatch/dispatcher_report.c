@@ -92,7 +92,7 @@ static wire_member_t s_describe(const dispatcher_t *self, const member_t *member
     wire_member_t row = {
         .number = member->id,
         .threads = member->threads,
-        .relay = member->relay,
+        .relay = member->relays > 0,
         .rows_per_s = member->blocks_per_ms > 0 ? s_rows_per_s(self, member->blocks_per_ms) : NAN,
         .seen_ms = (uint32_t)(now_ms - member->last_seen_ms),
         .owed = self->running ? s_owed(self, member->id) : 0,

@@ -145,6 +145,15 @@ uint32_t membership_active(const membership_t *self)
     return self->n_active;
 }
 
+uint32_t membership_relays(const membership_t *self)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < self->n_members; i++)
+        if (self->members[i].relays > most)
+            most = self->members[i].relays;
+    return most;
+}
+
 uint32_t membership_lacking(const membership_t *self, uint32_t step)
 {
     uint32_t n = 0;
@@ -226,11 +235,12 @@ member_t *membership_hello(membership_t *self, const wire_peer_t *peer, const wi
                            int64_t now_ms, wire_refusal_t *refusal)
 {
     member_t *member = membership_by_peer(self, peer);
-    if (member) {
+    if (member && !membership_refuse_relays(hello, refusal)) {
         member->last_seen_ms = now_ms;
+        member->relays = hello->relays;
         return member;
     }
-    if (!s_may_join(self, hello, refusal))
+    if (member || !s_may_join(self, hello, refusal))
         return NULL;
     if (!self->job.kernel[0])
         memcpy(self->job.kernel, hello->kernel, sizeof(self->job.kernel));
@@ -243,7 +253,7 @@ member_t *membership_hello(membership_t *self, const wire_peer_t *peer, const wi
     memcpy(member->host, hello->host, sizeof(member->host));
     memcpy(member->kernel, hello->kernel, sizeof(member->kernel));
     member->threads = hello->threads;
-    member->relay = hello->relays > 0;
+    member->relays = hello->relays;
     member->last_seen_ms = now_ms;
     member->hello_ms = (double)now_ms;
     s_enter(self);

@@ -33,7 +33,7 @@ typedef struct {
     bool planned;        /* it was asked for blocks when the step began */
     double doubt;        /* 0 to 1: the part of its share that it is not trusted with */
     uint32_t n_refused;  /* bad partials */
-    bool relay;          /* it stands for workers of its own */
+    uint32_t relays;     /* that stand one below the other there; 0: a worker */
     uint64_t n_assigned; /* blocks that it was asked for */
     uint64_t n_late;     /* of these, those that it was late with */
 } member_t;
@@ -78,6 +78,9 @@ bool membership_quarantined(const membership_t *self, uint32_t id);
 /* All members, joining ones too, in the order of their ids. */
 member_t *membership_list(membership_t *self, uint32_t *n);
 uint32_t membership_active(const membership_t *self);
+
+/* The most relays of a member, one below the other; 0 when all are workers. */
+uint32_t membership_relays(const membership_t *self);
 
 /* Active members that have not shown to have the weights of a step. */
 uint32_t membership_lacking(const membership_t *self, uint32_t step);

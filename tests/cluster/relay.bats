@@ -171,6 +171,24 @@ one_has_ended() {
     cat one.log other.log | grep -qE "^drover relay: ipc://$work/.*: what is above refuses this relay: [0-9]+$circle"
 }
 
+@test "relays that have had a job and are then led in a circle: one ends with one line" {
+    server --bind "ipc://$work/s"
+    start_relay upper "$endpoint" --bind "ipc://$work/upper"
+    start_relay lower "$endpoint" --bind "ipc://$work/lower"
+    start_worker below
+    wait_for 30 steps_done out 5
+    signal upper KILL
+    start_relay wrong "ipc://$work/lower" --bind "ipc://$work/upper"
+    wait_for 20 one_has_ended wrong lower
+    cat wrong.log lower.log | grep -qE '^drover relay: .* do they lead in a circle\?$'
+    kill -KILL "${background[wrong]}" "${background[lower]}" 2>/dev/null || true
+    start_relay righted "ipc://$work/s" --bind "ipc://$work/upper"
+    start_relay again "$endpoint" --bind "ipc://$work/lower"
+    wait_exit 60 server
+    expect_status 0
+    same_bits
+}
+
 @test "a relay one of whose ports is taken says so at once" {
     local first
     first=$(four_ports)

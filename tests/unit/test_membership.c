@@ -228,12 +228,21 @@ static void test_relays_below_relays(void **state)
     (void)state;
     membership_t *members = s_new(true, "");
     wire_hello_t hello = s_hello("r", "k");
-    wire_peer_t peer = s_peer(1), other = s_peer(2);
+    wire_peer_t peer = s_peer(1), other = s_peer(2), third = s_peer(3);
     wire_refusal_t refusal;
     hello.relays = 8;
-    assert_true(membership_hello(members, &peer, &hello, 0, &refusal)->relay);
+    assert_true(membership_hello(members, &peer, &hello, 0, &refusal)->relays == 8);
+    hello.relays = 2;
+    assert_non_null(membership_hello(members, &other, &hello, 0, &refusal));
+    assert_int_equal(membership_relays(members), 8);
+    hello.relays = 3; /* said again */
+    assert_non_null(membership_hello(members, &peer, &hello, 0, &refusal));
+    assert_int_equal(membership_relays(members), 3);
     hello.relays = 9;
-    assert_null(membership_hello(members, &other, &hello, 0, &refusal));
+    assert_null(membership_hello(members, &third, &hello, 0, &refusal));
+    assert_int_equal(refusal.reason, WIRE_REFUSED_RELAYS);
+    memset(&refusal, 0, sizeof(refusal));
+    assert_null(membership_hello(members, &peer, &hello, 0, &refusal));
     assert_int_equal(refusal.reason, WIRE_REFUSED_RELAYS);
     membership_destroy(&members);
 }
