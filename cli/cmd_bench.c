@@ -24,20 +24,21 @@ typedef struct {
     int n;
 } list_t;
 
-/* "1,10,100": up to MOST_NUMBERS numbers from 1 to max. */
-static int s_parse_list(const char *option, const char *text, long max, list_t *list, err_t *err)
+/* "1,10,100": up to MOST_NUMBERS numbers from min to max. */
+static int s_parse_list(const char *option, const char *text, long min, long max, list_t *list,
+                        err_t *err)
 {
     char shown[72];
     list->n = 0;
     for (const char *at = text;; at++) {
         char *end;
         long number = strtol(at, &end, 10);
-        if (end == at || at[0] < '0' || at[0] > '9' || number < 1 || number > max ||
+        if (end == at || at[0] < '0' || at[0] > '9' || number < min || number > max ||
             (*end && *end != ',') || list->n == MOST_NUMBERS)
             return err_set(err,
-                           "--%s: %s, expected up to %d numbers from 1 to %ld with commas "
+                           "--%s: %s, expected up to %d numbers from %ld to %ld with commas "
                            "between them",
-                           option, text_quote(text, shown), MOST_NUMBERS, max);
+                           option, text_quote(text, shown), MOST_NUMBERS, min, max);
         list->numbers[list->n++] = (uint32_t)number;
         if (!*end)
             return 0;
@@ -212,8 +213,8 @@ static int s_simulate(int argc, char **argv)
     err_t err = {{0}};
     list_t workers, relays = {.n = 0};
     status = STATUS_USAGE;
-    if (s_parse_list("workers", workers_text, 100000, &workers, &err) != 0 ||
-        (relays_text && s_parse_list("relays", relays_text, 1000, &relays, &err) != 0) ||
+    if (s_parse_list("workers", workers_text, 1, 100000, &workers, &err) != 0 ||
+        (relays_text && s_parse_list("relays", relays_text, 1, 1000, &relays, &err) != 0) ||
         s_check_bind(bind, &err) != 0)
         goto out;
     bench_plan_t plan = {
@@ -345,8 +346,8 @@ static int s_step(int argc, char **argv)
     err_t err = {{0}};
     list_t workers, params;
     status = STATUS_USAGE;
-    if (s_parse_list("workers", workers_text, 100, &workers, &err) == 0 &&
-        s_parse_list("params", params_text, 100000000, &params, &err) == 0)
+    if (s_parse_list("workers", workers_text, 1, 100, &workers, &err) == 0 &&
+        s_parse_list("params", params_text, 10, 100000000, &params, &err) == 0)
         status = s_step_all(&params, &workers, (uint32_t)n_steps, json, &err) == 0 ? STATUS_OK
                                                                                    : STATUS_FAILURE;
     args_clear(&args);

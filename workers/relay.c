@@ -188,7 +188,8 @@ static actor_event_t s_run(void *relay, actor_t *actor)
         s_drain_below(self);
         s_drain_above(self);
         s_say_waits(self);
-        if (!self->stopping && upstream_patience(&self->above, self->patience_ms,
+        if (!self->stopping &&
+            upstream_patience(&self->above, self->patience_ms,
                               forwarder_silence_ms(self->forwarder), &self->err) != 0)
             self->failed = true;
     }

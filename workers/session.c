@@ -137,7 +137,7 @@ static void s_on_welcome(session_t *self, const wire_t *message)
     if (!self->rows) {
         self->refusal = (wire_refusal_t){.reason = WIRE_REFUSED_SHAPE};
         (void)snprintf(self->refusal.text, sizeof(self->refusal.text),
-                       "its job has %u rows of %u bytes, more than this machine has memory for",
+                       "its job has %u rows of %u bytes, more than can be mapped into memory",
                        job->sampler.n_rows, job->model.n_inputs);
         self->state = STATE_REFUSED;
         return;

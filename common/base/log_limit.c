@@ -21,6 +21,7 @@ typedef struct {
 typedef struct {
     char name[32];
     slot_t slots[N_SLOTS];
+    uint64_t n_others; /* lines held back of peers for which no slot was free */
 } event_t;
 
 static pthread_mutex_t s_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -47,9 +48,9 @@ static event_t *s_event(const char *name)
     return &s_events[i];
 }
 
-/* The peer's own, else one whose last line is long ago. When a flood of names holds all of them,
- * what is one name more is held back with the one that comes free first. */
-static slot_t *s_slot(event_t *event, const char *peer)
+/* The peer's own, else one whose last line is long enough ago; NULL when a flood of names holds all
+ * of them. */
+static slot_t *s_slot(event_t *event, const char *peer, int64_t now_ms)
 {
     slot_t *oldest = &event->slots[0];
     for (slot_t *slot = event->slots; slot < event->slots + N_SLOTS; slot++) {
@@ -58,17 +59,29 @@ static slot_t *s_slot(event_t *event, const char *peer)
         if (slot->limit.next_ms < oldest->limit.next_ms)
             oldest = slot;
     }
-    return oldest;
+    return now_ms < oldest->limit.next_ms ? NULL : oldest;
+}
+
+static bool s_pass(event_t *event, const char *peer, int64_t now_ms, uint64_t *n_held)
+{
+    slot_t *slot = s_slot(event, peer, now_ms);
+    if (!slot) {
+        event->n_others++;
+        return false;
+    }
+    if (strncmp(slot->peer, peer, sizeof(slot->peer) - 1) != 0) {
+        event->n_others += slot->limit.n_held;
+        slot->limit.n_held = 0;
+        (void)snprintf(slot->peer, sizeof(slot->peer), "%s", peer);
+    }
+    return log_limit_pass(&slot->limit, now_ms, n_held);
 }
 
 void log_warn_limited(const char *event, const char *peer, const char *format, ...)
 {
     uint64_t n_held;
     pthread_mutex_lock(&s_lock);
-    slot_t *slot = s_slot(s_event(event), peer);
-    bool pass = log_limit_pass(&slot->limit, clock_ms(), &n_held);
-    if (pass)
-        (void)snprintf(slot->peer, sizeof(slot->peer), "%s", peer);
+    bool pass = s_pass(s_event(event), peer, clock_ms(), &n_held);
     pthread_mutex_unlock(&s_lock);
     if (!pass)
         return;
@@ -83,15 +96,20 @@ void log_warn_limited(const char *event, const char *peer, const char *format, .
     log_warn(event, "%s%s", text, held);
 }
 
+static void s_flush(const char *event, const char *peer, uint64_t *n_held)
+{
+    if (*n_held > 0)
+        log_warn(event, "peer=%s suppressed=%" PRIu64, peer, *n_held);
+    *n_held = 0;
+}
+
 void log_limit_flush(void)
 {
     pthread_mutex_lock(&s_lock);
-    for (int i = 0; i < MAX_EVENTS * N_SLOTS; i++) {
-        const event_t *event = &s_events[i / N_SLOTS];
-        slot_t *slot = &s_events[i / N_SLOTS].slots[i % N_SLOTS];
-        if (slot->limit.n_held > 0)
-            log_warn(event->name, "peer=%s suppressed=%" PRIu64, slot->peer, slot->limit.n_held);
-        slot->limit.n_held = 0;
+    for (event_t *event = s_events; event < s_events + MAX_EVENTS; event++) {
+        for (slot_t *slot = event->slots; slot < event->slots + N_SLOTS; slot++)
+            s_flush(event->name, slot->peer, &slot->limit.n_held);
+        s_flush(event->name, "others", &event->n_others);
     }
     pthread_mutex_unlock(&s_lock);
 }

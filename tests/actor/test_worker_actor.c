@@ -438,7 +438,7 @@ static void test_refusals(void **state)
     assert_int_equal(s_wait(world), ACTOR_FAILED);
     (void)snprintf(expected, sizeof(expected),
                    "%s: the server refuses this worker: its job has 4294967295 rows of 65536 "
-                   "bytes, more than this machine has memory for",
+                   "bytes, more than can be mapped into memory",
                    world->endpoint);
     assert_string_equal(actor_error(world->worker), expected);
     s_end(world);

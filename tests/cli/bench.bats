@@ -79,6 +79,8 @@ refused() {
         simulate --bind tcp://127.0.0.1:5570
     refused 2 "step: --workers: '101', expected up to 32 numbers from 1 to 100 with commas between them" \
         step --workers 101
+    refused 2 "step: --params: '9', expected up to 32 numbers from 10 to 100000000 with commas between them" \
+        step --params 9
     run --separate-stderr "$DROVER" bench simulation
     [ "$status" -eq 2 ]
     [ "$stderr" = "drover bench: unknown command 'simulation'; did you mean 'simulate'? (see drover bench --help)" ]

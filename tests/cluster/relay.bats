@@ -145,6 +145,12 @@ same_bits() {
     wait_for_line 10 relay ' relay\.waiting for=workers '
     wait_for_line 10 server ' server\.waiting for=workers '
     run ! has_ended relay # it has waited for longer than that
+    start_background idle "$DROVER" relay "$endpoint" --bind "ipc://$work/i" --patience 1
+    wait_for_line 10 idle ' relay\.waiting for=workers '
+    signal idle TERM # which is no fault of the server's
+    wait_exit 20 idle
+    expect_status 0
+    endpoint=ipc://$work/r
     start_worker one
     wait_for 30 steps_done out 5
     signal server KILL
