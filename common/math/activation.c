@@ -75,7 +75,9 @@ SIMD_BODY void s_forward_tanh_body(float *restrict z, const float *restrict bias
 {
     for (size_t r = 0; r < B; r++)
         for (size_t c = 0; c < H; c++)
-            z[r * H + c] = s_tanh(z[r * H + c] + bias[c]);
+            z[r * H + c] += bias[c];
+    for (size_t i = 0; i < B * H; i++)
+        z[i] = s_tanh(z[i]);
 }
 SIMD_VARIANTS(static void, s_forward_tanh, (float *z, const float *bias, size_t B, size_t H),
               (z, bias, B, H))
@@ -85,7 +87,9 @@ SIMD_BODY void s_forward_sigmoid_body(float *restrict z, const float *restrict b
 {
     for (size_t r = 0; r < B; r++)
         for (size_t c = 0; c < H; c++)
-            z[r * H + c] = s_sigmoid(z[r * H + c] + bias[c]);
+            z[r * H + c] += bias[c];
+    for (size_t i = 0; i < B * H; i++)
+        z[i] = s_sigmoid(z[i]);
 }
 SIMD_VARIANTS(static void, s_forward_sigmoid, (float *z, const float *bias, size_t B, size_t H),
               (z, bias, B, H))
