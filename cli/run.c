@@ -23,6 +23,7 @@
 #include "cli/progress.h"
 #include "data/dataset.h"
 #include "math/blas.h"
+#include "math/kernel.h"
 #include "math/confusion.h"
 #include "parameter_server/checkpoint.h"
 #include "parameter_server/metrics.h"
@@ -130,6 +131,12 @@ char *run_folder(const settings_t *settings)
 }
 
 /* Why a checkpoint is not of this training; 0 when it is. */
+static bool s_fits_kernel(settings_kernel_t setting, const char *name)
+{
+    return setting == SETTINGS_KERNEL_AUTO ||
+           (setting == SETTINGS_KERNEL_SPARSE) == (kernel_of(name) == KERNEL_SPARSE);
+}
+
 static int s_check_checkpoint(const run_t *self, const checkpoint_info_t *info,
                               const checkpoint_state_t *state, err_t *err)
 {
@@ -155,6 +162,8 @@ static int s_check_checkpoint(const run_t *self, const checkpoint_info_t *info,
              driver->down != settings->training.bold_driver.down ||
              driver->rollback != settings->training.bold_driver.rollback)
         what = "another training.bold_driver";
+    else if (!s_fits_kernel(settings->numerics.kernel, info->kernel))
+        what = "another numerics.kernel";
     if (!what && info->step > (uint32_t)settings->training.steps)
         return err_set(err, "%s: its checkpoint is of step %u, expected at most training.steps, %d",
                        self->folder, info->step, settings->training.steps);
@@ -294,6 +303,10 @@ server_job_t run_job(const run_t *self, const char *bind)
         .bind = bind,
         .data = self->train,
     };
+    settings_kernel_t kernel = settings->numerics.kernel;
+    if (kernel == SETTINGS_KERNEL_SPARSE ||
+        (kernel == SETTINGS_KERNEL_AUTO && kernel_sparse_pays(dataset_density(self->train))))
+        (void)strcpy(job.kernel, KERNEL_NAME_SPARSE);
     if (self->last) {
         job.step = self->last->step;
         job.weights = frame_data(&self->last->weights);

@@ -30,6 +30,7 @@ typedef struct {
 struct compute {
     model_t model;
     sampler_t sampler;
+    kernel_t kernel;
     const rowcache_t *rows; /* borrowed */
     pool_t *buffers;        /* owned */
     uint32_t n_threads;
@@ -75,7 +76,7 @@ static void s_signal_result(const compute_t *self)
 static void *s_thread(void *argument)
 {
     compute_t *self = argument;
-    gradient_t *gradient = gradient_new(&self->model, &self->sampler, self->buffers);
+    gradient_t *gradient = gradient_new(&self->model, &self->sampler, self->kernel, self->buffers);
     pthread_mutex_lock(&self->lock);
     for (;;) {
         task_t *task;
@@ -101,13 +102,14 @@ static void *s_thread(void *argument)
 }
 
 compute_t *compute_new(uint32_t n_threads, const model_t *model, const sampler_t *sampler,
-                       const rowcache_t *rows)
+                       kernel_t kernel, const rowcache_t *rows)
 {
     compute_t *self = calloc(1, sizeof(*self));
     if (!self)
         abort();
     self->model = *model;
     self->sampler = *sampler;
+    self->kernel = kernel;
     self->rows = rows;
     self->buffers = pool_new(model_params(model) * sizeof(float));
     self->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

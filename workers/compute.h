@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "math/kernel.h"
 #include "math/model.h"
 #include "math/reduce.h"
 #include "math/sampler.h"
@@ -17,9 +18,9 @@
 
 typedef struct compute compute_t;
 
-/* Starts n_threads threads. rows is borrowed. Never NULL. Needs blas_open. */
+/* Starts n_threads threads. rows is borrowed. Never NULL. Needs kernel_open. */
 compute_t *compute_new(uint32_t n_threads, const model_t *model, const sampler_t *sampler,
-                       const rowcache_t *rows);
+                       kernel_t kernel, const rowcache_t *rows);
 void compute_destroy(compute_t **self_p);
 
 /* Queues a node of `step`, whose rows are there. The task takes a reference of its own to the

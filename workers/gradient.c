@@ -2,6 +2,7 @@
 #include "workers/gradient.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "math/vec.h"
 #include "workers/narrow.h"
@@ -11,14 +12,16 @@
 struct gradient {
     model_t model;
     sampler_t sampler;
+    kernel_t kernel;
     pool_t *buffers;    /* borrowed */
     model_room_t *room; /* owned */
-    narrow_t *narrow;   /* owned */
+    narrow_t *narrow;   /* owned; of the dense kernel only */
     uint32_t *rows;     /* owned; (block_rows) */
     uint8_t *labels;    /* owned; (block_rows) */
 };
 
-gradient_t *gradient_new(const model_t *model, const sampler_t *sampler, pool_t *buffers)
+gradient_t *gradient_new(const model_t *model, const sampler_t *sampler, kernel_t kernel,
+                         pool_t *buffers)
 {
     gradient_t *self = calloc(1, sizeof(*self));
     if (!self)
@@ -26,8 +29,13 @@ gradient_t *gradient_new(const model_t *model, const sampler_t *sampler, pool_t 
     self->model = *model;
     self->sampler = *sampler;
     self->buffers = buffers;
-    self->room = model_room_new(model, sampler->block_rows);
-    self->narrow = narrow_new(model);
+    self->kernel = kernel;
+    if (kernel == KERNEL_SPARSE) {
+        self->room = model_room_new_sparse(model, sampler->block_rows);
+    } else {
+        self->room = model_room_new(model, sampler->block_rows);
+        self->narrow = narrow_new(model);
+    }
     self->rows = calloc(sampler->block_rows, sizeof(uint32_t));
     self->labels = calloc(sampler->block_rows, sizeof(uint8_t));
     if (!self->rows || !self->labels)
@@ -48,28 +56,40 @@ void gradient_destroy(gradient_t **self_p)
     free(self);
 }
 
+/* Gradient of the B rows in self->rows by OpenBLAS, without the inputs that are zero in all. */
+static double s_dense(gradient_t *self, const float *params, const uint8_t *images, uint32_t B,
+                      float *gradient, uint32_t *n_correct)
+{
+    size_t D = self->model.n_inputs;
+    float *x = model_room_input(self->room);
+    if (narrow_begin(self->narrow, images, self->rows, B)) {
+        narrow_inputs(self->narrow, images, self->rows, B, x);
+        double cost =
+            model_gradient(narrow_model(self->narrow), narrow_params(self->narrow, params),
+                           self->room, self->labels, B, narrow_gradient(self->narrow), n_correct);
+        narrow_widen(self->narrow, gradient);
+        return cost;
+    }
+    for (uint32_t r = 0; r < B; r++)
+        vec_from_bytes(x + r * D, images + self->rows[r] * D, D);
+    return model_gradient(&self->model, params, self->room, self->labels, B, gradient, n_correct);
+}
+
 static partial_t s_block(gradient_t *self, const float *params, const uint8_t *images,
                          const uint8_t *labels, uint32_t step, uint32_t block)
 {
-    size_t D = self->model.n_inputs;
     uint32_t B = sampler_rows(&self->sampler, step, block, self->rows);
-    float *x = model_room_input(self->room);
     float *gradient = pool_take(self->buffers);
     uint32_t n_correct;
     double cost;
     for (uint32_t r = 0; r < B; r++)
         self->labels[r] = labels[self->rows[r]];
-    if (narrow_begin(self->narrow, images, self->rows, B)) {
-        narrow_inputs(self->narrow, images, self->rows, B, x);
-        cost =
-            model_gradient(narrow_model(self->narrow), narrow_params(self->narrow, params),
-                           self->room, self->labels, B, narrow_gradient(self->narrow), &n_correct);
-        narrow_widen(self->narrow, gradient);
-    } else {
-        for (uint32_t r = 0; r < B; r++)
-            vec_from_bytes(x + r * D, images + self->rows[r] * D, D);
+    if (self->kernel == KERNEL_SPARSE) {
+        model_room_set_images(self->room, images, self->rows);
         cost =
             model_gradient(&self->model, params, self->room, self->labels, B, gradient, &n_correct);
+    } else {
+        cost = s_dense(self, params, images, B, gradient, &n_correct);
     }
     return (partial_t){
         .gradient = gradient,
@@ -91,19 +111,24 @@ bool gradient_node(gradient_t *self, const float *params, const uint8_t *images,
     int depth = 0;
     size_t n_params = model_params(&self->model);
     uint32_t first, end;
+    /* A message's weights start anywhere; vectors that straddle cache lines take twice as long. */
+    float *weights = pool_take(self->buffers);
+    memcpy(weights, params, n_params * sizeof(float));
     node_range(node, sampler_blocks(&self->sampler), &first, &end);
     for (uint32_t block = first; block < end; block++) {
         if (atomic_load(epoch) != begun) {
             while (depth > 0)
                 partial_release(&stack[--depth]);
+            pool_give(weights);
             return false;
         }
-        stack[depth++] = s_block(self, params, images, labels, step, block);
+        stack[depth++] = s_block(self, weights, images, labels, step, block);
         for (uint32_t n = block - first + 1; n % 2 == 0; n /= 2, depth--)
             partial_add(&stack[depth - 2], &stack[depth - 1], n_params);
     }
     for (; depth > 1; depth--)
         partial_add(&stack[depth - 2], &stack[depth - 1], n_params);
+    pool_give(weights);
     /* cppcheck-suppress uninitvar ; a node has at least one block */
     *partial = stack[0];
     return true;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/pool.h"
+#include "math/kernel.h"
 #include "math/model.h"
 #include "math/reduce.h"
 #include "math/sampler.h"
@@ -14,8 +15,9 @@
 typedef struct gradient gradient_t;
 
 /* One a thread. `buffers` (of model_params floats; borrowed) is where gradients come from. Never
- * NULL. Needs blas_open. */
-gradient_t *gradient_new(const model_t *model, const sampler_t *sampler, pool_t *buffers);
+ * NULL. Needs kernel_open. */
+gradient_t *gradient_new(const model_t *model, const sampler_t *sampler, kernel_t kernel,
+                         pool_t *buffers);
 void gradient_destroy(gradient_t **self_p);
 
 /* Computes the node's partial at params(P) over the rows that `step` samples from its blocks.

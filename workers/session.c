@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "math/kernel.h"
 
 #define HELLO_MS         250  /* between two HELLOs that nobody answers */
 #define WAIT_MS          1000 /* worth a word */
@@ -114,7 +115,7 @@ static bool s_has_data_of(const session_t *self, const wire_welcome_t *job)
 }
 
 /* The same data as before keeps its rows; the caller's actor opens the planes anew. */
-static void s_on_welcome(session_t *self, const wire_t *message)
+static void s_on_welcome(session_t *self, const wire_t *message, int64_t now_ms)
 {
     const wire_welcome_t *job = &message->welcome;
     s_drop_work(self);
@@ -152,6 +153,13 @@ static void s_on_welcome(session_t *self, const wire_t *message)
     self->tree = reduce_new(self->n_blocks, model_params(&job->model));
     self->state = STATE_ADMITTED;
     self->setting_up = false;
+    if (strcmp(job->kernel, self->hello.kernel) != 0 && kernel_of(job->kernel) == KERNEL_SPARSE &&
+        self->can_run(job->kernel)) {
+        /* a fast run would take ours, but its own is faster, and the same for all */
+        memcpy(self->hello.kernel, job->kernel, sizeof(self->hello.kernel));
+        self->bye = true;
+        s_rejoin(self, now_ms);
+    }
 }
 
 /* The server forgot us and has let us in again, on a HELLO from before: it knows us by another
@@ -272,7 +280,7 @@ bool session_message(session_t *self, const wire_t *message, size_t frame_size, 
     switch (message->type) {
     case WIRE_WELCOME:
         if (self->state == STATE_JOINING)
-            s_on_welcome(self, message);
+            s_on_welcome(self, message, now_ms);
         else if ((self->state == STATE_WORKING || self->state == STATE_ADMITTED) &&
                  message->run == self->run && message->incarnation == self->incarnation &&
                  message->welcome.worker > self->job.worker)

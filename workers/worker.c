@@ -9,14 +9,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/log_limit.h"
-#include "math/blas.h"
+#include "math/kernel.h"
 #include "workers/compute.h"
 #include "workers/session.h"
 #include "workers/upstream.h"
 
-#define KERNEL_PREFIX "dense/"
-#define SAY_MS        5000 /* between two log lines on the same wait */
-#define FIRST_SAY_MS  1000 /* and before the first */
+#define SAY_MS       5000 /* between two log lines on the same wait */
+#define FIRST_SAY_MS 1000 /* and before the first */
 
 typedef struct {
     upstream_t above;
@@ -30,12 +29,6 @@ typedef struct {
     int end; /* an actor_event_t; 0 while it goes on */
     err_t err;
 } worker_t;
-
-static bool s_can_run(const char *kernel)
-{
-    size_t n = strlen(KERNEL_PREFIX);
-    return strncmp(kernel, KERNEL_PREFIX, n) == 0 && blas_can_run(blas_cpu(), kernel + n);
-}
 
 static void s_close_job(worker_t *self)
 {
@@ -64,10 +57,11 @@ static int s_set_up(worker_t *self)
     const wire_welcome_t *job = session_job(self->session);
     s_close_job(self);
     if (upstream_open_job(&self->above, job, &self->err) != 0 ||
-        blas_open(session_kernel(self->session) + strlen(KERNEL_PREFIX), &self->err) != 0)
+        kernel_open(session_kernel(self->session), &self->err) != 0)
         return -1;
     self->compute =
-        compute_new(self->n_threads, &job->model, &job->sampler, session_rowcache(self->session));
+        compute_new(self->n_threads, &job->model, &job->sampler,
+                    kernel_of(session_kernel(self->session)), session_rowcache(self->session));
     char shape[256];
     model_describe(&job->model, shape, sizeof(shape));
     log_info("worker.job", "model=%s rows=%u kernel=%s threads=%u", shape, job->sampler.n_rows,
@@ -217,8 +211,7 @@ actor_t *worker_new(const worker_config_t *config, err_t *err)
 {
     static const actor_class_t kind = {s_run, s_error, s_destroy};
     wire_hello_t hello = {.threads = config->n_threads};
-    const char *core = blas_default_core(err);
-    if (!core)
+    if (kernel_default(hello.kernel, sizeof(hello.kernel), err) != 0)
         return NULL;
     worker_t *self = calloc(1, sizeof(*self));
     if (!self)
@@ -228,10 +221,9 @@ actor_t *worker_new(const worker_config_t *config, err_t *err)
     memcpy(hello.name, config->name, sizeof(hello.name));
     if (gethostname(hello.host, sizeof(hello.host) - 1) != 0)
         (void)snprintf(hello.host, sizeof(hello.host), "?");
-    (void)snprintf(hello.kernel, sizeof(hello.kernel), KERNEL_PREFIX "%s", core);
     if (config->data)
         (void)snprintf(hello.digest, sizeof(hello.digest), "%s", dataset_digest(config->data));
-    self->session = session_new(&hello, s_can_run, config->data, config->n_threads);
+    self->session = session_new(&hello, kernel_can_run, config->data, config->n_threads);
     if (upstream_open(&self->above, config->endpoint, err) != 0) {
         s_destroy(self);
         return NULL;

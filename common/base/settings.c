@@ -17,7 +17,7 @@ _Static_assert(sizeof(log_level_t) == sizeof(int), "enums are ints");
 static const char *const s_activations[] = {"tanh", "sigmoid", NULL};
 static const char *const s_inits[] = {"uniform", NULL};
 static const char *const s_modes[] = {"strict", "fast", NULL};
-static const char *const s_kernels[] = {"auto", "dense", NULL};
+static const char *const s_kernels[] = {"auto", "dense", "sparse", NULL};
 static const char *const s_levels[] = {"debug", "info", "warn", "error", NULL};
 
 static const conf_key_t s_layer_keys[] = {
@@ -168,7 +168,9 @@ static const conf_key_t s_keys[] = {
      .offset = AT(numerics.kernel),
      .choices = s_kernels,
      .initial = "auto",
-     .help = "Compute path of the gradients"},
+     .help = "Compute path of the gradients: dense is OpenBLAS, sparse our own products, which "
+             "leave out zeros and have the same bits on every CPU; auto takes what is faster for "
+             "the data"},
 
     {.key = "server.bind",
      .type = CONF_STRING,

@@ -28,6 +28,7 @@ typedef enum {
 typedef enum {
     SETTINGS_KERNEL_AUTO,
     SETTINGS_KERNEL_DENSE,
+    SETTINGS_KERNEL_SPARSE,
 } settings_kernel_t;
 
 typedef struct {

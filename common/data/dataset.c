@@ -204,6 +204,14 @@ size_t dataset_classes(const dataset_t *self)
     return self->n_classes;
 }
 
+double dataset_density(const dataset_t *self)
+{
+    size_t n = self->n_rows * self->n_inputs, there = 0;
+    for (size_t i = 0; i < n; i++)
+        there += self->images[i] != 0;
+    return (double)there / (double)n;
+}
+
 const uint8_t *dataset_images(const dataset_t *self)
 {
     return self->images;

@@ -34,6 +34,7 @@ int dataset_load_images(const char *path, size_t max_rows, uint8_t **images, siz
 size_t dataset_rows(const dataset_t *self);
 size_t dataset_inputs(const dataset_t *self);         /* bytes a row */
 size_t dataset_classes(const dataset_t *self);        /* largest label + 1 */
+double dataset_density(const dataset_t *self);        /* part of the bytes that is not zero */
 const uint8_t *dataset_images(const dataset_t *self); /* borrowed, (rows, inputs) */
 const uint8_t *dataset_labels(const dataset_t *self); /* borrowed, (rows) */
 

@@ -88,7 +88,12 @@ void dispatcher_send(dispatcher_t *self, const wire_peer_t *peer, wire_type_t ty
 void dispatcher_send_refusal(dispatcher_t *self, const wire_peer_t *peer,
                              const wire_refusal_t *refusal, const char *name)
 {
-    log_warn_limited("worker.refused", name, "name=%s %s", name, refusal->text);
+    /* a worker that can run the job's kernel comes back with it; one that cannot stops and says so
+     */
+    if (refusal->reason == WIRE_REFUSED_KERNEL)
+        log_debug("worker.refused", "name=%s %s", name, refusal->text);
+    else
+        log_warn_limited("worker.refused", name, "name=%s %s", name, refusal->text);
     self->out.refusal = *refusal;
     dispatcher_send(self, peer, WIRE_REFUSED, NULL);
 }

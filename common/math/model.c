@@ -2,21 +2,31 @@
 #include "math/model.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "math/blas.h"
+#include "math/fma.h"
 #include "math/loss.h"
 #include "math/rng.h"
 #include "math/vec.h"
 
-#define MAX_UNITS 65536u
+#define ROWS_ROUND 64 /* rows of a transposed block, for aligned loads */
+#define MAX_UNITS  65536u
 
 struct model_room {
     float *a[MODEL_MAX_LAYERS + 1]; /* owned; a[0] the input, a[l + 1] layer l's output */
     float *delta[2];                /* owned; dE/dz of two neighbouring layers */
     size_t max_rows;
+    /* Of the sparse kernel only. */
+    bool sparse;
+    const uint8_t *images; /* borrowed */
+    const uint32_t *rows;  /* borrowed; NULL: the images' first ones */
+    uint8_t *columns;      /* owned; (D, max_rows), rows rounded up to ROWS_ROUND */
+    uint16_t *picks;       /* owned; for fma_sparse */
+    float *transposed;     /* owned; the largest W but the first layer's */
 };
 
 int model_check(const model_t *self, err_t *err)
@@ -102,13 +112,18 @@ static float *s_matrix(size_t rows, size_t columns)
     return a;
 }
 
-model_room_t *model_room_new(const model_t *self, size_t max_rows)
+static void *s_array(size_t n, size_t size)
 {
-    model_room_t *room = calloc(1, sizeof(*room));
-    if (!room)
+    void *a = calloc(n, size);
+    if (!a)
         abort();
+    return a;
+}
+
+static model_room_t *s_room_new(const model_t *self, size_t max_rows)
+{
+    model_room_t *room = s_array(1, sizeof(*room));
     room->max_rows = max_rows;
-    room->a[0] = s_matrix(max_rows, self->n_inputs);
     uint32_t widest = 0;
     for (uint32_t l = 0; l < self->n_layers; l++) {
         uint32_t units = self->layers[l].units;
@@ -118,6 +133,41 @@ model_room_t *model_room_new(const model_t *self, size_t max_rows)
     room->delta[0] = s_matrix(max_rows, widest);
     room->delta[1] = s_matrix(max_rows, widest);
     return room;
+}
+
+model_room_t *model_room_new(const model_t *self, size_t max_rows)
+{
+    model_room_t *room = s_room_new(self, max_rows);
+    room->a[0] = s_matrix(max_rows, self->n_inputs);
+    return room;
+}
+
+static size_t s_round_rows(size_t B)
+{
+    return (B + ROWS_ROUND - 1) / ROWS_ROUND * ROWS_ROUND;
+}
+
+model_room_t *model_room_new_sparse(const model_t *self, size_t max_rows)
+{
+    model_room_t *room = s_room_new(self, max_rows);
+    size_t D = self->n_inputs, rows = s_round_rows(max_rows), largest = 0;
+    for (uint32_t l = 1; l < self->n_layers; l++) {
+        size_t weights = model_layer_inputs(self, l) * self->layers[l].units;
+        largest = weights > largest ? weights : largest;
+    }
+    room->sparse = true;
+    room->columns = aligned_alloc(ROWS_ROUND, D * rows);
+    room->picks = s_array(fma_sparse_room(D > rows ? D : rows), sizeof(uint16_t));
+    room->transposed = s_matrix(largest, 1);
+    if (!room->columns)
+        abort();
+    return room;
+}
+
+void model_room_set_images(model_room_t *room, const uint8_t *images, const uint32_t *rows)
+{
+    room->images = images;
+    room->rows = rows;
 }
 
 void model_room_destroy(model_room_t **self_p)
@@ -130,6 +180,9 @@ void model_room_destroy(model_room_t **self_p)
         free(self->a[i]);
     free(self->delta[0]);
     free(self->delta[1]);
+    free(self->columns);
+    free(self->picks);
+    free(self->transposed);
     free(self);
 }
 
@@ -138,14 +191,55 @@ float *model_room_input(model_room_t *room)
     return room->a[0];
 }
 
+/* z(B,H) = a(B,D) W(D,H), a being the output of the layer below. */
+static void s_forward(const model_room_t *room, uint32_t l, const float *W, size_t B, size_t D,
+                      size_t H)
+{
+    float *z = room->a[l + 1];
+    if (!room->sparse)
+        blas_gemm(false, false, B, H, D, room->a[l], D, W, H, z, H);
+    else if (l == 0)
+        fma_sparse(B, H, D, room->images, room->rows, D, W, H, z, H, room->picks);
+    else
+        fma_gemm(B, H, D, room->a[l], D, 1, W, H, z, H);
+}
+
+/* G(D,H) = the transpose of a(B,D) times delta(B,H). */
+static void s_weights(const model_room_t *room, uint32_t l, const float *delta, size_t B, size_t D,
+                      size_t H, float *G)
+{
+    if (!room->sparse) {
+        blas_gemm(true, false, D, H, B, room->a[l], D, delta, H, G, H);
+    } else if (l == 0) {
+        size_t rows = s_round_rows(B);
+        fma_transpose(B, D, room->images, room->rows, D, room->columns, rows);
+        fma_sparse(D, H, B, room->columns, NULL, rows, delta, H, G, H, room->picks);
+    } else {
+        fma_gemm(D, H, B, room->a[l], 1, D, delta, H, G, H);
+    }
+}
+
+/* below(B,D) = delta(B,H) times the transpose of W(D,H). */
+static void s_below(const model_room_t *room, const float *delta, const float *W, size_t B,
+                    size_t D, size_t H, float *below)
+{
+    if (!room->sparse) {
+        blas_gemm(false, true, B, D, H, delta, H, W, H, below, D);
+        return;
+    }
+    for (size_t d = 0; d < D; d++)
+        for (size_t h = 0; h < H; h++)
+            room->transposed[h * D + d] = W[d * H + h];
+    fma_gemm(B, D, H, delta, H, 1, room->transposed, D, below, D);
+}
+
 const float *model_forward(const model_t *self, const float *params, model_room_t *room, size_t B)
 {
     assert(B <= room->max_rows);
     for (uint32_t l = 0; l < self->n_layers && B > 0; l++) {
         size_t D = model_layer_inputs(self, l);
         size_t H = self->layers[l].units;
-        blas_gemm(false, false, B, H, D, room->a[l], D, params + model_weight_offset(self, l), H,
-                  room->a[l + 1], H);
+        s_forward(room, l, params + model_weight_offset(self, l), B, D, H);
         activation_forward(self->layers[l].activation, room->a[l + 1],
                            params + model_bias_offset(self, l), B, H);
     }
@@ -169,12 +263,11 @@ double model_gradient(const model_t *self, const float *params, model_room_t *ro
         size_t H = self->layers[l].units;
         const float *W = params + model_weight_offset(self, l);
         activation_backward(self->layers[l].activation, delta, room->a[l + 1], B * H);
-        blas_gemm(true, false, D, H, B, room->a[l], D, delta, H,
-                  gradient + model_weight_offset(self, l), H);
+        s_weights(room, l, delta, B, D, H, gradient + model_weight_offset(self, l));
         vec_sum_rows(gradient + model_bias_offset(self, l), delta, B, H);
         if (l == 0)
             break;
-        blas_gemm(false, true, B, D, H, delta, H, W, H, below, D);
+        s_below(room, delta, W, B, D, H, below);
         float *swap = delta;
         delta = below;
         below = swap;

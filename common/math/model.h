@@ -54,8 +54,16 @@ void model_room_destroy(model_room_t **self_p);
 /* The input matrix (max_rows, D) for the caller to fill. */
 float *model_room_input(model_room_t *room);
 
+/* The same for the sparse kernel (kernel.h): products by fma.h, and inputs that are bytes, which
+ * stay where they are and have no matrix to fill. */
+model_room_t *model_room_new_sparse(const model_t *self, size_t max_rows);
+
+/* Row r of the input is row rows[r], or r when rows is NULL, of images (any number, D), byte / 255.
+ * Both are borrowed until the room is used for others. */
+void model_room_set_images(model_room_t *room, const uint8_t *images, const uint32_t *rows);
+
 /* Forward pass of the B rows in the room's input; returns (B, classes), borrowed from the room.
- * Needs blas_open. */
+ * Needs blas_open unless the room is for the sparse kernel. */
 const float *model_forward(const model_t *self, const float *params, model_room_t *room, size_t B);
 
 /* Forward and backward pass: gradient(P) = dE/dparams summed over the B rows (B may be 0: zeros).

@@ -9,11 +9,22 @@
 #ifndef DROVER_MATH_SIMD_H
 #define DROVER_MATH_SIMD_H
 
+typedef enum {
+    SIMD_C,
+    SIMD_AVX2,   /* and FMA */
+    SIMD_AVX512, /* F, CD, BW, DQ, VL */
+} simd_path_t;
+
+/* The best that the CPU has, or, for tests, what DROVER_SIMD (c, avx2, avx512) says, if it has it.
+ */
+simd_path_t simd_path(void);
+
+/* For tests: from now on at most this one. Returns what is taken. */
+simd_path_t simd_limit(simd_path_t most);
+
 #define SIMD_BODY static inline __attribute__((always_inline))
 
 #if defined(__x86_64__)
-#define SIMD_AVX512() __builtin_cpu_supports("avx512f")
-#define SIMD_AVX2()   __builtin_cpu_supports("avx2")
 #if defined(__clang__) /* knows no vector width as a target */
 #define SIMD_AVX512_TARGET "avx512f"
 #else
@@ -34,9 +45,9 @@
     }                                                                                              \
     linkage name declared                                                                          \
     {                                                                                              \
-        if (SIMD_AVX512())                                                                         \
+        if (simd_path() == SIMD_AVX512)                                                            \
             name##_avx512 arguments;                                                               \
-        else if (SIMD_AVX2())                                                                      \
+        else if (simd_path() == SIMD_AVX2)                                                         \
             name##_avx2 arguments;                                                                 \
         else                                                                                       \
             name##_base arguments;                                                                 \

@@ -225,7 +225,8 @@ peer() {
 }
 
 @test "a worker with other data" {
-    start_server server --data "$data" --output run --bind "ipc://$work/control"
+    start_server server --data "$data" --output run --bind "ipc://$work/control" \
+        --set numerics.kernel=dense
     refused 1 "drover worker: ipc://$work/control: the server refuses this worker: data digest [0-9a-f]{32}, expected [0-9a-f]{32}" \
         "$DROVER" worker "$endpoint" --data "$BATS_FILE_TMPDIR/other"
     run -0 peer hello "$endpoint" --digest 00000000000000000000000000000000
@@ -272,7 +273,8 @@ peer() {
 }
 
 @test "what is not a message is dropped, on every plane" {
-    start_server server --data "$data" --output run --bind 'tcp://127.0.0.1:*' --steps 50
+    start_server server --data "$data" --output run --bind 'tcp://127.0.0.1:*' --steps 50 \
+        --set numerics.kernel=dense
     run -0 peer noise "$endpoint" --kernel dense/Haswell
     [ "$output" = sent ]
     wait_for_line 10 server ' control\.bad '

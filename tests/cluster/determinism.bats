@@ -6,7 +6,7 @@ load cluster
 # 24 whole blocks and one that is cut off, so that the tree is.
 settings=(--set training.block_rows=240 --set training.steps=25)
 # A run long enough to join and to leave.
-long=(--set training.block_rows=240 --set training.steps=100)
+long=(--set training.block_rows=240 --set training.steps=300)
 
 setup_file() {
     make_data 6000
@@ -164,7 +164,7 @@ server_killed() {
     kill -KILL "$(pgrep -g "${background[train]}" -f 'drover server')"
     wait_exit 60 train
     expect_status 0
-    grep -qE ' run\.resumed folder=out step=[2-9]0$' train.log
+    grep -qE ' run\.resumed folder=out step=([2-9]|[12][0-9])0$' train.log
     same_as long out
 }
 

@@ -2,7 +2,7 @@
 load ../helpers
 load cluster
 
-settings=(--set numerics.mode=fast --set training.block_rows=240 --set training.steps=30)
+settings=(--set numerics.mode=fast --set training.block_rows=240 --set training.steps=30 --set numerics.kernel=dense)
 
 setup_file() {
     make_data 3000

@@ -119,7 +119,8 @@ same_bits() {
 }
 
 @test "a worker below a relay asks for rows that the relay was not asked for" {
-    server --bind "ipc://$work/s" --set server.min_workers=2
+    server --bind "ipc://$work/s" --set server.min_workers=2 \
+        --set numerics.kernel=dense
     start_relay relay "$endpoint" --bind "ipc://$work/r"
     run -0 "$python" "$DROVER_SOURCE_DIR/tests/python/scripted_peer.py" rows "$endpoint"
     [ "$output" = 5999 ]

@@ -1,5 +1,5 @@
-/* dump_step IMAGES LABELS SEED FRACTION BLOCK_ROWS STEP PARAMS OUT: one step of 784-64-10 by the
- * code that workers run, for another implementation to check.
+/* dump_step IMAGES LABELS SEED FRACTION BLOCK_ROWS STEP PARAMS OUT KERNEL: one step of 784-64-10 by
+ * the code that workers run, for another implementation to check.
  *
  * Computes the root partial of STEP at the weights in the file PARAMS (raw floats) or, when that
  * is "-", at the initial weights of SEED. OUT gets: the weights and the gradient sum (P floats
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "data/dataset.h"
-#include "math/blas.h"
+#include "math/kernel.h"
 #include "workers/gradient.h"
 
 static int s_write(FILE *out, const float *params, size_t n_params, const partial_t *sum,
@@ -45,10 +45,10 @@ int main(int argc, char **argv)
 {
     static _Atomic uint64_t epoch;
     err_t err;
-    if (argc != 9)
+    if (argc != 10)
         return 2;
     dataset_t *data = dataset_load(argv[1], argv[2], 0, &err);
-    if (!data || blas_open(NULL, &err) != 0) {
+    if (!data || kernel_open(argv[9], &err) != 0) {
         (void)fprintf(stderr, "dump_step: %s\n", err.text);
         return 1;
     }
@@ -75,7 +75,7 @@ int main(int argc, char **argv)
         return 1;
     }
     pool_t *buffers = pool_new(n_params * sizeof(float));
-    gradient_t *gradient = gradient_new(&model, &sampler, buffers);
+    gradient_t *gradient = gradient_new(&model, &sampler, kernel_of(argv[9]), buffers);
     node_t root = {node_root_level(sampler_blocks(&sampler)), 0};
     partial_t sum;
     FILE *out = fopen(argv[8], "wbe");

@@ -1,6 +1,6 @@
 """Two steps of a run, checked against NumPy in double precision; shares no code with drover.
 
-Usage: one_step.py DUMP_STEP IMAGES LABELS RUN SEED FRACTION BLOCK_ROWS
+Usage: one_step.py DUMP_STEP IMAGES LABELS RUN SEED FRACTION BLOCK_ROWS KERNEL
 
 RUN is the output of two steps with a checkpoint each. DUMP_STEP is the program that says what
 drover's own code samples and sums in a step. "Relative" means: the largest difference in a tensor
@@ -95,7 +95,7 @@ def check(what, ok, seen):
         sys.exit(1)
 
 
-def main(dump_step, images_path, labels_path, run, seed, fraction, block_rows):
+def main(dump_step, images_path, labels_path, run, seed, fraction, block_rows, kernel):
     images, labels = idx(images_path), idx(labels_path)
     n_params = sum(int(np.prod(shape)) for _, shape in TENSORS)
     metrics = [json.loads(line) for line in open(f"{run}/metrics.jsonl")]
@@ -104,7 +104,7 @@ def main(dump_step, images_path, labels_path, run, seed, fraction, block_rows):
     for step in (1, 2):
         line = metrics[step - 1]
         subprocess.run([dump_step, images_path, labels_path, seed, fraction, block_rows, str(step),
-                        start, "dump"], check=True)
+                        start, "dump", kernel], check=True)
         dump = open("dump", "rb").read()
         ours = np.frombuffer(dump, "<f4", 2 * n_params)
         cost, correct, n_rows = struct.unpack("<dQQ", dump[8 * n_params:8 * n_params + 24])

@@ -37,7 +37,7 @@ static void s_open(fixture_t *self, uint32_t n_threads)
     model_init_uniform(&self->model, 1, params);
     frame_copy_of(&self->weights, params, self->n_params * sizeof(float));
     free(params);
-    self->compute = compute_new(n_threads, &self->model, &self->sampler, self->rows);
+    self->compute = compute_new(n_threads, &self->model, &self->sampler, KERNEL_DENSE, self->rows);
 }
 
 static void s_close(fixture_t *self)

@@ -107,9 +107,8 @@ static double s_cost(const model_t *model, const float *params, const float *x,
     return cost;
 }
 
-static void test_gradient_against_differences(void **state)
+static void s_check_gradient(bool sparse)
 {
-    (void)state;
     err_t err;
     assert_int_equal(blas_open(NULL, &err), 0);
     enum {
@@ -120,10 +119,17 @@ static void test_gradient_against_differences(void **state)
     float *params = malloc(n * sizeof(float)), *gradient = malloc(n * sizeof(float));
     uint8_t labels[B];
     model_init_uniform(&model, 11, params);
-    model_room_t *room = model_room_new(&model, B);
-    float *x = model_room_input(room);
-    for (int i = 0; i < B * 7; i++)
-        x[i] = (float)((i * 37) % 100) / 100.0f;
+    model_room_t *room = sparse ? model_room_new_sparse(&model, B) : model_room_new(&model, B);
+    uint8_t images[B * 7];
+    float x[B * 7];
+    for (int i = 0; i < B * 7; i++) {
+        images[i] = i % 3 ? (uint8_t)(i * 37) : 0;
+        x[i] = (float)images[i] / 255.0f;
+    }
+    if (sparse)
+        model_room_set_images(room, images, NULL);
+    else
+        memcpy(model_room_input(room), x, sizeof(x));
     for (int r = 0; r < B; r++)
         labels[r] = (uint8_t)(r % 4);
     uint32_t n_correct;
@@ -148,6 +154,13 @@ static void test_gradient_against_differences(void **state)
     model_room_destroy(&room);
     free(params);
     free(gradient);
+}
+
+static void test_gradient_against_differences(void **state)
+{
+    (void)state;
+    s_check_gradient(false);
+    s_check_gradient(true);
 }
 
 static void test_bold_driver_of_the_origin(void **state)

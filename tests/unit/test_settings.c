@@ -145,7 +145,7 @@ static void test_bounds(void **state)
         {"checkpoint.every_steps=0", NULL},
         {"numerics.mode=exact", "'exact' is not a choice; expected strict or fast"},
         {"numerics.kernel=dens",
-         "'dens' is not a choice; expected auto or dense; did you mean 'dense'?"},
+         "'dens' is not a choice; expected auto, dense or sparse; did you mean 'dense'?"},
         {"model.init=normal", "'normal' is not a choice; expected uniform"},
         {"model.layers=[{units: 0, activation: tanh}]",
          "model.layers[0].units: '0' is out of range; expected 1 to 65536"},
