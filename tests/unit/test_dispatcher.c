@@ -52,15 +52,15 @@ static model_t s_model(void)
     return (model_t){.n_inputs = 999, .n_layers = 1, .layers = {{1000, ACTIVATION_SIGMOID}}};
 }
 
-static void s_say(dispatcher_t *dispatcher, uint8_t worker, wire_t message)
+static void s_say(dispatcher_t *dispatcher, int worker, wire_t message)
 {
-    wire_peer_t peer = {1, {worker}};
+    wire_peer_t peer = {1, {(uint8_t)worker}};
     message.run = RUN;
     message.incarnation = INCARNATION;
     dispatcher_control(dispatcher, &peer, WIRE_OK, &message);
 }
 
-static void s_heartbeat(dispatcher_t *dispatcher, uint8_t worker, uint32_t newest_step)
+static void s_heartbeat(dispatcher_t *dispatcher, int worker, uint32_t newest_step)
 {
     s_say(dispatcher, worker,
           (wire_t){.type = WIRE_HEARTBEAT, .heartbeat.newest_step = newest_step});
@@ -82,9 +82,9 @@ static dispatcher_t *s_new(world_t *world)
     dispatcher_t *dispatcher = dispatcher_new(&job, &ports, &planes);
     wire_t ready = {.type = WIRE_READY, .ready.n_params = model_params(&job.model)};
     memcpy(ready.ready.digest, s_digest, sizeof(ready.ready.digest));
-    for (uint8_t i = 0; i < N_WORKERS; i++) {
+    for (int i = 0; i < N_WORKERS; i++) {
         wire_t hello = {.type = WIRE_HELLO, .hello = {.host = "host", .kernel = "k", .threads = 1}};
-        (void)snprintf(hello.hello.name, sizeof(hello.hello.name), "w%u", (unsigned)i);
+        (void)snprintf(hello.hello.name, sizeof(hello.hello.name), "w%d", i);
         s_say(dispatcher, i, hello);
         s_say(dispatcher, i, ready);
     }
@@ -107,7 +107,7 @@ static void test_weights_are_said_again_to_one_who_lacks_them(void **state)
     world.now_ms = START_MS + 100;
     s_heartbeat(dispatcher, 0, 0);
     assert_int_equal(world.n_repeated[0], 0); /* as far as is known all four are on their way */
-    for (uint8_t i = 1; i < N_WORKERS; i++)
+    for (int i = 1; i < N_WORKERS; i++)
         s_heartbeat(dispatcher, i, 1);
     s_heartbeat(dispatcher, 0, 0);
     assert_int_equal(world.n_repeated[0], 1); /* all others have them: its own were lost */
@@ -128,11 +128,11 @@ static void test_weights_are_said_again_when_nobody_has_them(void **state)
     world_t world = {.now_ms = START_MS};
     dispatcher_t *dispatcher = s_new(&world);
     world.now_ms = START_MS + 209; /* 50, and 40 for each of them */
-    for (uint8_t i = 0; i < N_WORKERS; i++)
+    for (int i = 0; i < N_WORKERS; i++)
         s_heartbeat(dispatcher, i, 0);
     world.now_ms = START_MS + 211;
     assert_int_equal(world.n_repeated[0] + world.n_repeated[3], 0);
-    for (uint8_t i = 0; i < N_WORKERS; i++)
+    for (int i = 0; i < N_WORKERS; i++)
         s_heartbeat(dispatcher, i, 0);
     for (int i = 0; i < N_WORKERS; i++)
         assert_int_equal(world.n_repeated[i], 1);
@@ -147,7 +147,7 @@ static void test_a_worker_that_begins_again_lacks_them(void **state)
     dispatcher_t *dispatcher = s_new(&world);
     model_t model = s_model();
     world.now_ms = START_MS + 100;
-    for (uint8_t i = 0; i < N_WORKERS; i++)
+    for (int i = 0; i < N_WORKERS; i++)
         s_heartbeat(dispatcher, i, 1);
     wire_t ready = {.type = WIRE_READY, .ready.n_params = model_params(&model)};
     memcpy(ready.ready.digest, s_digest, sizeof(ready.ready.digest));
