@@ -3,7 +3,7 @@ load ../helpers
 load cluster
 load chaos
 
-settings=(--set training.steps=150 --set checkpoint.every_steps=2)
+settings=(--set training.steps=350 --set checkpoint.every_steps=2)
 rehearse_seconds=540
 
 @test "1,000 faults, 20 deaths of the server and 100 of workers" {
