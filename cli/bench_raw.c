@@ -63,16 +63,26 @@ static bool s_send(void *socket, float *values, size_t n)
     return false;
 }
 
-static void s_add(float *sum, const float *values, size_t n)
+/* Floats of messages may lie anywhere. */
+static float s_load(const void *values, size_t i)
 {
-    for (size_t i = 0; i < n; i++)
-        sum[i] += values[i];
+    float value;
+    memcpy(&value, (const char *)values + i * sizeof(value), sizeof(value));
+    return value;
 }
 
-static void s_update(float *weights, const float *sum, size_t n)
+static void s_add(void *sum, const void *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float value = s_load(sum, i) + s_load(values, i);
+        memcpy((char *)sum + i * sizeof(value), &value, sizeof(value));
+    }
+}
+
+static void s_update(float *weights, const void *sum, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        weights[i] -= RATE * sum[i];
+        weights[i] -= RATE * s_load(sum, i);
 }
 
 /* When all gradients are there, all have the weights: nobody still sends what the update changes.

@@ -7,7 +7,6 @@
 #include "cli/commands.h"
 #include "cli/evaluate.h"
 #include "data/dataset.h"
-#include "math/blas.h"
 
 /* The data set that the words behind MODEL name; NULL with *err set. */
 static dataset_t *s_load(const char *const *words, int n_words, bool train, err_t *err)
@@ -62,8 +61,7 @@ int cmd_evaluate(int argc, char **argv)
     evaluation_t evaluation = {0};
     status = STATUS_FAILURE;
     if (evaluate_read_model(args.words[0], &model, &params, &err) != 0 ||
-        !(dataset = s_load(args.words + 1, args.n_words - 1, train, &err)) ||
-        blas_open(NULL, &err) != 0) {
+        !(dataset = s_load(args.words + 1, args.n_words - 1, train, &err))) {
         command_fail(&command, &err, status);
         goto out;
     }

@@ -10,10 +10,8 @@
 #include "cli/json.h"
 #include "data/dataset.h"
 #include "data/image.h"
-#include "math/blas.h"
 #include "math/loss.h"
 #include "math/model.h"
-#include "math/vec.h"
 
 /* What the command was asked for and what it needs for each image. */
 typedef struct {
@@ -60,10 +58,9 @@ static void s_image(predict_t *self, const char *path, long row, uint8_t *image)
 {
     size_t D = self->model.n_inputs;
     size_t C = model_classes(&self->model);
-    float *input = model_room_input(self->room);
     for (size_t i = 0; self->invert && i < D; i++)
         image[i] = (uint8_t)(255 - image[i]);
-    vec_from_bytes(input, image, D);
+    model_room_set_images(self->room, image, NULL);
     const float *y = model_forward(&self->model, self->params, self->room, 1);
     size_t predicted = loss_argmax(y, C);
     if (self->json) {
@@ -194,10 +191,9 @@ int cmd_predict(int argc, char **argv)
         err_set_errno(&err, "cannot print");
         goto out;
     }
-    if (evaluate_read_model(args.words[0], &self.model, &self.params, &err) != 0 ||
-        blas_open(NULL, &err) != 0)
+    if (evaluate_read_model(args.words[0], &self.model, &self.params, &err) != 0)
         goto out;
-    self.room = model_room_new(&self.model, 1);
+    self.room = model_room_new_sparse(&self.model, 1);
     if (s_predict(&self, args.words + 1, args.n_words - 1, &err) == 0)
         status = STATUS_OK;
 out:

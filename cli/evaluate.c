@@ -10,7 +10,6 @@
 #include "math/confusion.h"
 #include "math/loss.h"
 #include "math/rng.h"
-#include "math/vec.h"
 #include "parameter_server/checkpoint.h"
 
 #define BATCH_ROWS   512
@@ -43,7 +42,7 @@ int evaluate(const model_t *model, const float *params, const dataset_t *dataset
     size_t C = model_classes(model);
     const uint8_t *labels = dataset_labels(dataset);
     double cost = 0;
-    model_room_t *room = model_room_new(model, BATCH_ROWS);
+    model_room_t *room = model_room_new_sparse(model, BATCH_ROWS);
     float *delta = malloc(BATCH_ROWS * C * sizeof(*delta));
     out->confusion = calloc(C * C, sizeof(*out->confusion));
     out->predictions = malloc(n_rows);
@@ -56,7 +55,7 @@ int evaluate(const model_t *model, const float *params, const dataset_t *dataset
     for (size_t first = 0; first < n_rows; first += BATCH_ROWS) {
         size_t B = n_rows - first < BATCH_ROWS ? n_rows - first : BATCH_ROWS;
         uint32_t n_correct;
-        vec_from_bytes(model_room_input(room), dataset_images(dataset) + first * D, B * D);
+        model_room_set_images(room, dataset_images(dataset) + first * D, NULL);
         const float *y = model_forward(model, params, room, B);
         cost += loss_sse(y, labels + first, B, C, delta, &n_correct);
         for (size_t r = 0; r < B; r++) {

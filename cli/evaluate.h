@@ -20,8 +20,8 @@ typedef struct {
     uint8_t *predictions; /* owned, (rows) */
 } evaluation_t;
 
-/* Evaluates params(P) on all rows; needs blas_open. Returns 0, or -1 with *err set when the data do
- * not fit the network; *out is then empty. */
+/* Evaluates params(P) on all rows by the sparse kernel, whatever that of the training was. Returns
+ * 0, or -1 with *err set when the data do not fit the network; *out is then empty. */
 int evaluate(const model_t *model, const float *params, const dataset_t *dataset, evaluation_t *out,
              err_t *err);
 void evaluation_clear(evaluation_t *self);

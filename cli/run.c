@@ -22,7 +22,6 @@
 #include "cli/plot.h"
 #include "cli/progress.h"
 #include "data/dataset.h"
-#include "math/blas.h"
 #include "math/kernel.h"
 #include "math/confusion.h"
 #include "parameter_server/checkpoint.h"
@@ -463,15 +462,6 @@ static double s_median_step_ms(const run_t *self)
     return median;
 }
 
-/* The job's core type, where this machine has it: the figures then belong to the training's bits.
- */
-static int s_open_blas(const run_t *self, err_t *err)
-{
-    const char *slash = strchr(self->last->kernel, '/');
-    const char *core = slash ? slash + 1 : NULL;
-    return blas_open(core && blas_can_run(blas_cpu(), core) ? core : NULL, err);
-}
-
 static int s_write_tables(const run_t *self, const evaluation_t *evaluation, err_t *err)
 {
     int r = -1;
@@ -518,8 +508,7 @@ static int s_write_samples(const run_t *self, const evaluation_t *evaluation, er
 
 static int s_evaluate(const run_t *self, evaluation_t *evaluation, err_t *err)
 {
-    if (s_open_blas(self, err) != 0 ||
-        evaluate(&self->model, frame_data(&self->last->weights), self->test, evaluation, err) != 0)
+    if (evaluate(&self->model, frame_data(&self->last->weights), self->test, evaluation, err) != 0)
         return -1;
     if (s_write_tables(self, evaluation, err) != 0 || s_write_samples(self, evaluation, err) != 0 ||
         plot_confusion(self->folder, evaluation->confusion, (int)evaluation->n_classes, err) != 0)

@@ -9,7 +9,6 @@
 #include "cli/evaluate.h"
 #include "cli/json.h"
 #include "data/dataset.h"
-#include "math/blas.h"
 
 /* 2 inputs, 2 classes, y_c = sigmoid(20 (x_c - 1/2)): the class of the larger input. */
 static const model_t s_model = {.n_inputs = 2, .n_layers = 1, .layers = {{2, ACTIVATION_SIGMOID}}};
@@ -44,7 +43,6 @@ static void test_by_hand(void **state)
     const uint8_t labels[] = {0, 1, 1, 1}; /* the third is wrong */
     dataset_t *dataset = s_dataset(images, labels, 4, 2);
     evaluation_t e;
-    assert_int_equal(blas_open(NULL, &err), 0);
     assert_int_equal(evaluate(&s_model, s_params, dataset, &e, &err), 0);
     assert_int_equal(e.n_rows, 4);
     assert_int_equal(e.n_classes, 2);
@@ -99,7 +97,6 @@ static void test_many_rows(void **state)
     }
     dataset_t *dataset = dataset_new(&images, &labels, N, 2);
     evaluation_t e;
-    assert_int_equal(blas_open(NULL, &err), 0);
     assert_int_equal(evaluate(&s_model, s_params, dataset, &e, &err), 0);
     assert_true(e.accuracy == 1);
     assert_memory_equal(e.predictions, dataset_labels(dataset), N);
