@@ -61,6 +61,31 @@ same_as_calm() {
     same_as_calm torn
 }
 
+@test "checkpoints that cannot be written are no end: the training goes on, the last good ones stay" {
+    data_of digits
+    local steps=$((DROVER_SLOWNESS > 1 ? 300 : 1000))
+    train --workers 1 --output calm --steps "$steps"
+    start_server server "$DROVER_SOURCE_DIR/config/mnist.yaml" --data "$data" --output out --steps "$steps" \
+        --bind "ipc://$work/s" --set checkpoint.every_steps=5
+    start_worker one
+    wait_for 30 steps_done out 20
+    signal server STOP # or it would write between the two
+    mv out/checkpoint kept
+    ln -s /proc/nowhere out/checkpoint
+    signal server CONT
+    wait_for_line 30 server ' error checkpoint\.failed step=[0-9]+ out/checkpoint.*: .*'
+    run ! has_ended server
+    signal server STOP
+    [ "$(find kept -name 'step-*.safetensors' | wc -l)" -ge 2 ]
+    rm out/checkpoint
+    mv kept out/checkpoint
+    signal server CONT
+    wait_exit 60 server
+    expect_status 0
+    same_as_calm out
+    [ -s "$(printf 'out/checkpoint/step-%010d.safetensors' "$steps")" ]
+}
+
 @test "another training is not gone on with" {
     data_of digits
     train --workers 1 --output run --steps 5
