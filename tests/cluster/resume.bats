@@ -63,7 +63,7 @@ same_as_calm() {
 
 @test "checkpoints that cannot be written are no end: the training goes on, the last good ones stay" {
     data_of digits
-    local steps=$((DROVER_SLOWNESS > 1 ? 300 : 1000))
+    local steps=$((DROVER_SLOWNESS > 1 ? 150 : 1000))
     train --workers 1 --output calm --steps "$steps"
     start_server server "$DROVER_SOURCE_DIR/config/mnist.yaml" --data "$data" --output out --steps "$steps" \
         --bind "ipc://$work/s" --set checkpoint.every_steps=5
