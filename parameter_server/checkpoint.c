@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/pool.h"
 #include "data/safetensors.h"
+#include "parameter_server/model_file.h"
 #include "proto/wire.h"
 
 #define FORMAT_VERSION "1"
@@ -85,12 +86,6 @@ static uint64_t s_digest(const checkpoint_info_t *info, const float *params,
     return wire_digest(text, (size_t)n);
 }
 
-static void s_layer_names(uint32_t l, char weight[32], char bias[32])
-{
-    (void)snprintf(weight, 32, "layer%u.weight", l + 1);
-    (void)snprintf(bias, 32, "layer%u.bias", l + 1);
-}
-
 int checkpoint_write(const char *path, const checkpoint_info_t *info, const float *params,
                      const checkpoint_state_t *state, err_t *err)
 {
@@ -103,20 +98,10 @@ int checkpoint_write(const char *path, const checkpoint_info_t *info, const floa
     safetensors_set_meta(file, "kernel", info->kernel);
     s_set_u64(file, "step", info->step);
     s_set_u64(file, "seed", info->seed);
-    s_set_u64(file, "inputs", model->n_inputs);
-    s_set_u64(file, "layers", model->n_layers);
     s_set_u64(file, "digest", s_digest(info, params, state));
     if (state)
         s_set_state(file, state, n_params);
-    for (uint32_t l = 0; l < model->n_layers; l++) {
-        char weight[32], bias[32], key[48];
-        s_layer_names(l, weight, bias);
-        (void)snprintf(key, sizeof(key), "layer%u.activation", l + 1);
-        safetensors_set_meta(file, key, activation_name(model->layers[l].activation));
-        const size_t shape[2] = {model_layer_inputs(model, l), model->layers[l].units};
-        safetensors_add(file, weight, shape, 2, params + model_weight_offset(model, l));
-        safetensors_add(file, bias, shape + 1, 1, params + model_bias_offset(model, l));
-    }
+    model_file_add(file, model, params);
     int r = safetensors_write(file, path, err);
     safetensors_destroy(&file);
     return r;
@@ -167,23 +152,6 @@ int checkpoint_write_numbered(const char *folder, const checkpoint_info_t *info,
     return r;
 }
 
-/* A whole number of the metadata, at most max. */
-static int s_get_u64(const safetensors_t *file, const char *path, const char *key, uint64_t max,
-                     uint64_t *value, err_t *err)
-{
-    const char *text = safetensors_meta(file, key);
-    if (!text)
-        return err_set(err, "%s: no '%s' in the metadata, expected a model of drover", path, key);
-    char *end;
-    errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (errno || end == text || *end || text[0] == '-' || number > max)
-        return err_set(err, "%s: metadata '%s' is '%.40s', expected a number up to %" PRIu64, path,
-                       key, text, max);
-    *value = number;
-    return 0;
-}
-
 static int s_get_text(const safetensors_t *file, const char *path, const char *key, char *text,
                       size_t size, err_t *err)
 {
@@ -198,57 +166,19 @@ static int s_get_text(const safetensors_t *file, const char *path, const char *k
 static int s_read_info(const safetensors_t *file, const char *path, checkpoint_info_t *info,
                        err_t *err)
 {
-    uint64_t step, inputs, layers;
+    uint64_t step;
     memset(info, 0, sizeof(*info));
-    if (s_get_u64(file, path, "inputs", UINT32_MAX, &inputs, err) != 0 ||
-        s_get_u64(file, path, "layers", MODEL_MAX_LAYERS, &layers, err) != 0 ||
-        s_get_u64(file, path, "step", UINT32_MAX, &step, err) != 0 ||
-        s_get_u64(file, path, "seed", UINT64_MAX, &info->seed, err) != 0 ||
+    const char *version = safetensors_meta(file, "format_version");
+    if (version && strcmp(version, FORMAT_VERSION) != 0)
+        return err_set(err, "%s: metadata 'format_version' is '%.40s', expected " FORMAT_VERSION,
+                       path, version);
+    if (model_file_model(file, path, &info->model, err) != 0 ||
+        model_file_number(file, path, "step", UINT32_MAX, &step, err) != 0 ||
+        model_file_number(file, path, "seed", UINT64_MAX, &info->seed, err) != 0 ||
         s_get_text(file, path, "data_digest", info->digest, sizeof(info->digest), err) != 0 ||
         s_get_text(file, path, "kernel", info->kernel, sizeof(info->kernel), err) != 0)
         return -1;
     info->step = (uint32_t)step;
-    info->model.n_inputs = (uint32_t)inputs;
-    info->model.n_layers = (uint32_t)layers;
-    for (uint32_t l = 0; l < info->model.n_layers; l++) {
-        char weight[32], bias[32], key[48], word[16];
-        s_layer_names(l, weight, bias);
-        (void)snprintf(key, sizeof(key), "layer%u.activation", l + 1);
-        if (s_get_text(file, path, key, word, sizeof(word), err) != 0)
-            return -1;
-        if (activation_parse(word, &info->model.layers[l].activation) != 0)
-            return err_set(err, "%s: metadata '%s' is '%s', expected an activation", path, key,
-                           word);
-        size_t n_dims;
-        const size_t *shape;
-        if (!safetensors_tensor(file, bias, &n_dims, &shape) || n_dims != 1 ||
-            shape[0] > UINT32_MAX)
-            return err_set(err, "%s: no vector '%s', expected a model of drover", path, bias);
-        info->model.layers[l].units = (uint32_t)shape[0];
-    }
-    if (model_check(&info->model, err) != 0)
-        return err_prefix(err, "%s", path);
-    return 0;
-}
-
-static int s_read_params(const safetensors_t *file, const char *path, const model_t *model,
-                         float *params, err_t *err)
-{
-    for (uint32_t l = 0; l < model->n_layers; l++) {
-        char weight[32], bias[32];
-        s_layer_names(l, weight, bias);
-        size_t inputs = model_layer_inputs(model, l);
-        size_t units = model->layers[l].units;
-        size_t n_dims;
-        const size_t *shape;
-        const float *data = safetensors_tensor(file, weight, &n_dims, &shape);
-        if (!data || n_dims != 2 || shape[0] != inputs || shape[1] != units)
-            return err_set(err, "%s: tensor '%s' missing or of another shape, expected (%zu, %zu)",
-                           path, weight, inputs, units);
-        memcpy(params + model_weight_offset(model, l), data, inputs * units * sizeof(float));
-        data = safetensors_tensor(file, bias, NULL, NULL);
-        memcpy(params + model_bias_offset(model, l), data, units * sizeof(float));
-    }
     return 0;
 }
 
@@ -291,16 +221,17 @@ static int s_read_state(const safetensors_t *file, const char *path, size_t n_pa
     memset(state, 0, sizeof(*state));
     if (s_get_double(file, path, "sample", &state->fraction, err) != 0 ||
         s_get_double(file, path, "learning_rate", &state->learning_rate, err) != 0 ||
-        s_get_u64(file, path, "block_rows", UINT32_MAX, &block_rows, err) != 0 ||
-        s_get_u64(file, path, "run", UINT64_MAX, &state->run, err) != 0 ||
+        model_file_number(file, path, "block_rows", UINT32_MAX, &block_rows, err) != 0 ||
+        model_file_number(file, path, "run", UINT64_MAX, &state->run, err) != 0 ||
         s_get_double(file, path, "bold_driver.up", &driver->up, err) != 0 ||
         s_get_double(file, path, "bold_driver.down", &driver->down, err) != 0 ||
         s_get_double(file, path, "bold_driver.rate", &driver->rate, err) != 0 ||
         s_get_double(file, path, "bold_driver.safe_rate", &driver->safe_rate, err) != 0 ||
         s_get_double(file, path, "bold_driver.cost", &driver->cost, err) != 0 ||
-        s_get_u64(file, path, "bold_driver.has_cost", 1, &has_cost, err) != 0 ||
-        s_get_u64(file, path, "bold_driver.rollback", 1, &rollback, err) != 0 ||
-        s_get_u64(file, path, "bold_driver.kept_rows", UINT64_MAX, &optimizer->kept_rows, err) != 0)
+        model_file_number(file, path, "bold_driver.has_cost", 1, &has_cost, err) != 0 ||
+        model_file_number(file, path, "bold_driver.rollback", 1, &rollback, err) != 0 ||
+        model_file_number(file, path, "bold_driver.kept_rows", UINT64_MAX, &optimizer->kept_rows,
+                          err) != 0)
         return -1;
     state->block_rows = (uint32_t)block_rows;
     driver->has_cost = has_cost;
@@ -331,7 +262,7 @@ int checkpoint_read(const char *path, checkpoint_info_t *info, float **params,
     bool is_checkpoint = safetensors_meta(file, "run") != NULL;
     bool has_digest = is_checkpoint || safetensors_meta(file, "digest") != NULL;
     if (s_read_info(file, path, info, err) != 0 ||
-        (has_digest && s_get_u64(file, path, "digest", UINT64_MAX, &digest, err) != 0))
+        (has_digest && model_file_number(file, path, "digest", UINT64_MAX, &digest, err) != 0))
         goto out;
     size_t n_params = model_params(&info->model);
     values = malloc(n_params * sizeof(float));
@@ -340,7 +271,7 @@ int checkpoint_read(const char *path, checkpoint_info_t *info, float **params,
         goto out;
     }
     checkpoint_state_t found = {0};
-    if (s_read_params(file, path, &info->model, values, err) != 0)
+    if (model_file_params(file, path, &info->model, values, err) != 0)
         goto out;
     if (state && !is_checkpoint) {
         err_set(err, "%s: a model, expected a checkpoint", path);

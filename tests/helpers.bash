@@ -93,6 +93,26 @@ need_mnist() {
     [ -n "${DROVER_DATA:-}" ] || skip "needs MNIST"
 }
 
+# make_venv NAME: what tests/python/NAME.txt lists, brought by pip below the build folder, once. For
+# setup_file; the tests then call need_venv.
+make_venv() {
+    local list=$DROVER_SOURCE_DIR/tests/python/$1.txt venv=$DROVER_BINARY_DIR/venv-$1
+    cmp -s "$list" "$venv/list.txt" && return
+    rm -rf "$venv"
+    if /usr/bin/python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --timeout 10 --retries 1 \
+        --requirement "$list"; then
+        cp "$list" "$venv/list.txt"
+    fi >"$BATS_FILE_TMPDIR/pip.log" 2>&1
+}
+
+# need_venv NAME: the folder of make_venv's programs in $venv_bin; skips the test when pip could not
+# get them.
+need_venv() {
+    venv_bin=$DROVER_BINARY_DIR/venv-$1/bin
+    [ -e "$DROVER_BINARY_DIR/venv-$1/list.txt" ] ||
+        skip "pip could not install tests/python/$1.txt: $(tail -n 1 "$BATS_FILE_TMPDIR/pip.log")"
+}
+
 # stub NAME [SHELL TEXT]: a program in front of PATH that notes its call in $work/calls.
 stub() {
     mkdir -p "$work/stubs"

@@ -5,13 +5,7 @@ load ../cluster/cluster
 
 # The linters are Python packages, which pip brings into the build folder once.
 setup_file() {
-    local venv=$DROVER_BINARY_DIR/venv list=$DROVER_SOURCE_DIR/tests/python/linters.txt
-    cmp -s "$list" "$venv/linters.txt" && return
-    rm -rf "$venv"
-    if "$python" -m venv "$venv" && "$venv/bin/pip" install --quiet --timeout 10 --retries 1 \
-        --requirement "$list"; then
-        cp "$list" "$venv"
-    fi >"$BATS_FILE_TMPDIR/pip.log" 2>&1
+    make_venv linters
 }
 
 test_setup() {
@@ -21,9 +15,8 @@ test_setup() {
 
 # need_linter NAME: its path in $linter; skips the test when pip could not get it.
 need_linter() {
-    linter=$DROVER_BINARY_DIR/venv/bin/$1
-    [ -e "$DROVER_BINARY_DIR/venv/linters.txt" ] ||
-        skip "needs $1, which pip could not install: $(tail -n 1 "$BATS_FILE_TMPDIR/pip.log")"
+    need_venv linters
+    linter=$venv_bin/$1
 }
 
 check() {

@@ -1,0 +1,81 @@
+# Model files in the hands of others: the public libraries read what drover writes, and find in it
+# what drover finds.
+load ../helpers
+
+setup_file() {
+    make_venv formats
+    cd "$BATS_FILE_TMPDIR" || return
+    "$DROVER" data synth digits --train-rows 2000 --test-rows 200
+    "$DROVER" train --data digits --steps 20 --output run \
+        --set 'model.layers=[{units: 20, activation: tanh}, {units: 12, activation: sigmoid}, {units: 10, activation: sigmoid}]'
+}
+
+test_setup() {
+    need_venv formats
+    run=$BATS_FILE_TMPDIR/run
+    digits=$BATS_FILE_TMPDIR/digits
+    # The architecture from the metadata, and a forward pass by nothing but that and the tensors.
+    cat >reader.py <<'END'
+import json
+import sys
+
+import numpy
+from safetensors import safe_open
+
+ACTIVATIONS = {"tanh": numpy.tanh, "sigmoid": lambda z: 1 / (1 + numpy.exp(-z))}
+
+
+def read(path):
+    with safe_open(path, framework="numpy") as file:
+        return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+
+
+def forward(metadata, tensors, x):
+    for layer in range(1, int(metadata["layers"]) + 1):
+        prefix = f"layer{layer}."
+        assert metadata[prefix + "kind"] == "dense"
+        z = x @ tensors[prefix + "weight"].astype("f8") + tensors[prefix + "bias"]
+        x = ACTIVATIONS[metadata[prefix + "activation"]](z)
+    return x
+
+
+def images(path):
+    data = open(path, "rb").read()
+    return numpy.frombuffer(data, "u1", offset=16).reshape(-1, 784) / 255
+END
+}
+
+@test "Python's safetensors opens a trained model: names, shapes, values, the whole network" {
+    "$DROVER" predict "$run" "$digits/t10k-images-idx3-ubyte" --json >predictions.json
+    "$venv_bin/python" - "$run/model.safetensors" "$digits/t10k-images-idx3-ubyte" <<'END'
+from reader import *
+
+metadata, tensors = read(sys.argv[1])
+assert {name: t.shape for name, t in tensors.items()} == {
+    "layer1.weight": (784, 20), "layer1.bias": (20,),
+    "layer2.weight": (20, 12), "layer2.bias": (12,),
+    "layer3.weight": (12, 10), "layer3.bias": (10,)}, tensors
+assert all(t.dtype == "float32" for t in tensors.values())
+expected = {"format": "drover", "format_version": "1", "step": "20", "inputs": "784", "layers": "3",
+            "layer1.units": "20", "layer1.activation": "tanh",
+            "layer2.units": "12", "layer3.activation": "sigmoid"}
+assert expected.items() <= metadata.items(), metadata
+# the values: they give drover's own outputs
+scores = forward(metadata, tensors, images(sys.argv[2]))
+theirs = json.load(open("predictions.json"))
+assert len(theirs) == len(scores) == 200
+assert numpy.abs(scores - [p["scores"] for p in theirs]).max() < 1e-5
+assert [p["class"] for p in theirs] == scores.argmax(1).tolist()
+END
+}
+
+@test "and a checkpoint" {
+    "$venv_bin/python" - "$run/model.safetensors" "$run/checkpoint/step-0000000020.safetensors" <<'END'
+from reader import *
+
+metadata, tensors = read(sys.argv[1])
+more, same = read(sys.argv[2])
+assert tensors.keys() == same.keys() and "bold_driver.rate" in more
+assert all((tensors[name] == same[name]).all() for name in tensors)
+END
+}
