@@ -55,17 +55,17 @@ int cmd_evaluate(int argc, char **argv)
     if (!command_begin(&command, argc, argv, &args, &status))
         return status;
     err_t err = {{0}};
-    model_t model;
+    checkpoint_info_t info;
     float *params = NULL;
     dataset_t *dataset = NULL;
     evaluation_t evaluation = {0};
     status = STATUS_FAILURE;
-    if (evaluate_read_model(args.words[0], &model, &params, &err) != 0 ||
+    if (evaluate_read_model(args.words[0], &info, &params, &err) != 0 ||
         !(dataset = s_load(args.words + 1, args.n_words - 1, train, &err))) {
         command_fail(&command, &err, status);
         goto out;
     }
-    if (evaluate(&model, params, dataset, &evaluation, &err) != 0) {
+    if (evaluate(&info.model, params, dataset, &evaluation, &err) != 0) {
         err_prefix(&err, "%s", args.words[1]);
         command_fail(&command, &err, status);
         goto out;

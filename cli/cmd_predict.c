@@ -183,6 +183,7 @@ int cmd_predict(int argc, char **argv)
     if (!command_begin(&command, argc, argv, &args, &status))
         return status;
     err_t err = {{0}};
+    checkpoint_info_t info;
     char *text = NULL;
     size_t size;
     status = STATUS_FAILURE;
@@ -191,8 +192,9 @@ int cmd_predict(int argc, char **argv)
         err_set_errno(&err, "cannot print");
         goto out;
     }
-    if (evaluate_read_model(args.words[0], &self.model, &self.params, &err) != 0)
+    if (evaluate_read_model(args.words[0], &info, &self.params, &err) != 0)
         goto out;
+    self.model = info.model;
     self.room = model_room_new_sparse(&self.model, 1);
     if (s_predict(&self, args.words + 1, args.n_words - 1, &err) == 0)
         status = STATUS_OK;

@@ -20,6 +20,7 @@ enum {
 int cmd_bench(int argc, char **argv);
 int cmd_data(int argc, char **argv);
 int cmd_evaluate(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 int cmd_plot(int argc, char **argv);
 int cmd_predict(int argc, char **argv);
 int cmd_relay(int argc, char **argv);

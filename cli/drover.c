@@ -26,6 +26,7 @@ static const command_t s_commands[] = {
     {"data", "fetch MNIST, draw digits, describe or convert a data set", cmd_data},
     {"evaluate", "cost, accuracy and confusion of a model on a data set", cmd_evaluate},
     {"predict", "classify single images with a model", cmd_predict},
+    {"export", "write a model as ONNX, for other programs", cmd_export},
     {"bench", "measure what a step costs", cmd_bench},
     {"plot", "draw the pictures of a run again", cmd_plot},
     {"version", "print the version", s_version},

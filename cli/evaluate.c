@@ -10,7 +10,6 @@
 #include "math/confusion.h"
 #include "math/loss.h"
 #include "math/rng.h"
-#include "parameter_server/checkpoint.h"
 
 #define BATCH_ROWS   512
 #define MATRIX_WIDTH 20 /* classes; a wider matrix cannot be read on a terminal */
@@ -156,13 +155,10 @@ void evaluation_print_json(const evaluation_t *self, FILE *out)
     (void)fputs("]}\n", out);
 }
 
-int evaluate_read_model(const char *path, model_t *model, float **params, err_t *err)
+int evaluate_read_model(const char *path, checkpoint_info_t *info, float **params, err_t *err)
 {
-    checkpoint_info_t info;
     char *in_folder = file_is_folder(path) ? file_join(path, "model.safetensors") : NULL;
-    int r = checkpoint_read(in_folder ? in_folder : path, &info, params, NULL, err);
-    if (r == 0)
-        *model = info.model;
+    int r = checkpoint_read(in_folder ? in_folder : path, info, params, NULL, err);
     free(in_folder);
     return r;
 }

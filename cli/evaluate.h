@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "data/dataset.h"
 #include "math/model.h"
+#include "parameter_server/checkpoint.h"
 
 #define EVALUATE_MAX_CLASSES 256 /* labels are bytes */
 
@@ -39,6 +40,6 @@ void evaluation_print_json(const evaluation_t *self, FILE *out);
 
 /* Reads a model for the commands that use one. `path` is a file or the output folder of a run,
  * where it means model.safetensors. The caller frees *params. Returns 0 or -1. */
-int evaluate_read_model(const char *path, model_t *model, float **params, err_t *err);
+int evaluate_read_model(const char *path, checkpoint_info_t *info, float **params, err_t *err);
 
 #endif

@@ -154,3 +154,28 @@ END
     refused 1 "drover plot: none: no such folder; expected the output folder of a run" \
         "$DROVER" plot none
 }
+
+@test "export writes a whole file or none, and says what is wrong" {
+    run -0 "$DROVER" export run --onnx model.onnx
+    [ -z "$output" ] && [ -s model.onnx ]
+    grep -q Sigmoid model.onnx
+    cp model.onnx kept.onnx
+    refused 2 "drover export: nothing to write; expected --onnx FILE (see drover export --help)" \
+        "$DROVER" export run
+    refused 1 "drover export: none: cannot open: No such file or directory" \
+        "$DROVER" export none --onnx model.onnx
+    refused 1 "drover export: left.pgm: not safetensors: header of 3611942015012450896 bytes, expected at most 16777216" \
+        "$DROVER" export left.pgm --onnx model.onnx
+    head -c 200 run/model.safetensors >short
+    run -1 "$DROVER" export short --onnx model.onnx
+    [[ $output == "drover export: short: truncated safetensors: "* ]]
+    sed 's/"inputs"/"imports"/; s/"drover", /"drovr", /' run/model.safetensors >foreign
+    refused 1 "drover export: foreign: no 'inputs' in the metadata, expected a model of drover" \
+        "$DROVER" export foreign --onnx model.onnx
+    sed 's/"sigmoid"/"cosines"/' run/model.safetensors >foreign
+    refused 1 "drover export: foreign: metadata 'layer1.activation' is 'cosines', expected an activation" \
+        "$DROVER" export foreign --onnx model.onnx
+    cmp model.onnx kept.onnx # none of them touched it
+    refused 1 "drover export: run: cannot write: Is a directory" "$DROVER" export run --onnx run
+    [ -z "$(find . -name '*.tmp*' -o -name '*.partial*')" ]
+}

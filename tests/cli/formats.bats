@@ -79,3 +79,51 @@ assert tensors.keys() == same.keys() and "bold_driver.rate" in more
 assert all((tensors[name] == same[name]).all() for name in tensors)
 END
 }
+
+# same_as_onnx MODEL IMAGES: the exported model passes ONNX's checker, and a public runtime gives for
+# all of IMAGES, a plain IDX file, what `drover predict` gives.
+same_as_onnx() {
+    "$DROVER" export "$1" --onnx model.onnx
+    "$DROVER" predict "$1" "$2" --json >predictions.json
+    "$venv_bin/python" - model.onnx "$2" "$("$DROVER" --version)" <<'END'
+from reader import *
+import onnx
+import onnxruntime
+from onnx.reference import ReferenceEvaluator
+
+path, x = sys.argv[1], images(sys.argv[2]).astype("f4")
+model = onnx.load(path)
+onnx.checker.check_model(model, full_check=True)
+assert onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+assert [(o.domain, o.version) for o in model.opset_import] == [("", 13)]
+metadata = {entry.key: entry.value for entry in model.metadata_props}
+assert "drover " + metadata["drover_version"] == sys.argv[3] and metadata["classes"] == "10"
+assert metadata["input_range"] == "[0, 1]" and "[0, 1]" in model.graph.input[0].doc_string
+
+session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+(source,), (sink,) = session.get_inputs(), session.get_outputs()
+assert (source.name, source.shape, source.type) == ("images", ["N", 784], "tensor(float)")
+assert (sink.name, sink.shape, sink.type) == ("scores", ["N", 10], "tensor(float)")
+theirs = json.load(open("predictions.json"))
+expected = numpy.array([p["scores"] for p in theirs])
+(scores,) = session.run(None, {"images": x})
+assert scores.shape == expected.shape and len(expected) == len(x)
+print(f"{len(x)} rows, largest difference {numpy.abs(scores - expected).max():.2e}")
+assert numpy.abs(scores - expected).max() < 1e-5
+assert scores.argmax(1).tolist() == [p["class"] for p in theirs]
+(reference,) = ReferenceEvaluator(model).run(None, {"images": x[:100]})
+assert numpy.abs(reference - expected[:100]).max() < 1e-5
+END
+}
+
+@test "an exported model passes ONNX's checker and runs in onnxruntime (digits)" {
+    same_as_onnx "$run" "$digits/t10k-images-idx3-ubyte"
+}
+
+@test "an exported model passes ONNX's checker and runs in onnxruntime (MNIST)" {
+    need_mnist
+    zcat -f "$DROVER_DATA"/t10k-images-idx3-ubyte* >images
+    "$DROVER" train "$DROVER_SOURCE_DIR/config/mnist.yaml" --data "$DROVER_DATA" --workers 2 --output out
+    same_as_onnx out images
+    [ "$(stat -c %s images)" -eq 7840016 ]
+}
