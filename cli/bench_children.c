@@ -161,18 +161,6 @@ double child_cpu_s(const child_t *child)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-static int s_compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double bench_median(double *values, uint32_t n)
-{
-    qsort(values, n, sizeof(double), s_compare);
-    return (values[(n - 1) / 2] + values[n / 2]) / 2;
-}
-
 void children_clear(children_t *self)
 {
     for (uint32_t i = 0; i < self->n; i++) {

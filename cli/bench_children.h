@@ -70,9 +70,6 @@ int children_wait_end(children_t *self, int release_ms, err_t *err);
 /* CPU seconds of the child so far; those that it has had when it has ended. */
 double child_cpu_s(const child_t *child);
 
-/* Of n values, at least one; sorts them. */
-double bench_median(double *values, uint32_t n);
-
 /* Kills those that are left. */
 void children_clear(children_t *self);
 

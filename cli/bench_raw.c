@@ -8,6 +8,7 @@
 #include <zmq.h>
 
 #include "base/clock.h"
+#include "cli/bench.h"
 #include "cli/bench_children.h"
 
 #define RATE      0x1p-10F

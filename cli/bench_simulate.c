@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "cli/bench.h"
 #include "cli/bench_children.h"
 #include "data/dataset.h"
 #include "math/bold_driver.h"

@@ -1,0 +1,109 @@
+/* See bench.h. */
+#include "cli/bench.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/json.h"
+
+int bench_parse_list(const char *option, const char *text, long min, long max, bench_list_t *list,
+                     err_t *err)
+{
+    char shown[72];
+    list->n = 0;
+    for (const char *at = text;; at++) {
+        char *end;
+        long number = strtol(at, &end, 10);
+        if (end == at || at[0] < '0' || at[0] > '9' || number < min || number > max ||
+            (*end && *end != ',') || list->n == BENCH_MOST_NUMBERS)
+            return err_set(err,
+                           "--%s: %s, expected up to %d numbers from %ld to %ld with commas "
+                           "between them",
+                           option, text_quote(text, shown), BENCH_MOST_NUMBERS, min, max);
+        list->numbers[list->n++] = (uint32_t)number;
+        if (!*end)
+            return 0;
+        at = end;
+    }
+}
+static int s_compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double bench_median(double *values, uint32_t n)
+{
+    qsort(values, n, sizeof(double), s_compare);
+    return (values[(n - 1) / 2] + values[n / 2]) / 2;
+}
+
+int bench_kernels(settings_kernel_t setting, const char *names[2])
+{
+    int n = 0;
+    if (setting != SETTINGS_KERNEL_SPARSE)
+        names[n++] = "dense";
+    if (setting != SETTINGS_KERNEL_DENSE)
+        names[n++] = "sparse";
+    return n;
+}
+
+/* What all processors have worked since boot, or were kept from by the machine's host. */
+static double s_busy_s(void)
+{
+    unsigned long long ticks[8], all = 0;
+    FILE *file = fopen("/proc/stat", "re");
+    if (!file)
+        return (double)NAN;
+    int n = fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &ticks[0], &ticks[1],
+                   &ticks[2], &ticks[3], &ticks[4], &ticks[5], &ticks[6], &ticks[7]);
+    (void)fclose(file);
+    for (int i = 0; i < n; i++)
+        if (i != 3 && i != 4) /* idle, waiting for disks */
+            all += ticks[i];
+    return n == 8 ? (double)all / (double)sysconf(_SC_CLK_TCK) : (double)NAN;
+}
+
+static double s_cpu_s(int who)
+{
+    struct rusage usage;
+    if (getrusage(who, &usage) != 0)
+        return (double)NAN;
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+}
+
+bench_load_t bench_load(void)
+{
+    return (bench_load_t){clock_us(), s_busy_s(), s_cpu_s(RUSAGE_SELF) + s_cpu_s(RUSAGE_CHILDREN)};
+}
+
+double bench_others(const bench_load_t *since)
+{
+    bench_load_t now = bench_load();
+    double machine_s =
+        (double)(now.at_us - since->at_us) * 1e-6 * (double)sysconf(_SC_NPROCESSORS_ONLN);
+    double others_s = now.busy_s - since->busy_s - (now.ours_s - since->ours_s);
+    return others_s < 0 ? 0 : others_s / machine_s;
+}
+
+void bench_print_figures(const bench_figure_t *figures, int n)
+{
+    for (int i = 0; i < n; i++) {
+        (void)printf(", \"%s\": ", figures[i].name);
+        json_print_number(stdout, figures[i].value);
+    }
+}
+
+int bench_end(const args_command_t *command, args_t *args, int status, const err_t *err)
+{
+    args_clear(args);
+    return err->text[0] ? command_fail(command, err, status) : status;
+}
