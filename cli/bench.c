@@ -58,17 +58,21 @@ int bench_kernels(settings_kernel_t setting, const char *names[2])
 /* What all processors have worked since boot, or were kept from by the machine's host. */
 static double s_busy_s(void)
 {
-    unsigned long long ticks[8], all = 0;
+    char line[256] = "";
     FILE *file = fopen("/proc/stat", "re");
-    if (!file)
+    bool read = file && fgets(line, sizeof(line), file) && strncmp(line, "cpu ", 4) == 0;
+    if (file)
+        (void)fclose(file);
+    if (!read)
         return (double)NAN;
-    int n = fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &ticks[0], &ticks[1],
-                   &ticks[2], &ticks[3], &ticks[4], &ticks[5], &ticks[6], &ticks[7]);
-    (void)fclose(file);
-    for (int i = 0; i < n; i++)
+    unsigned long long ticks = 0;
+    char *at = line + 4;
+    for (int i = 0; i < 8; i++) {
+        unsigned long long some = strtoull(at, &at, 10);
         if (i != 3 && i != 4) /* idle, waiting for disks */
-            all += ticks[i];
-    return n == 8 ? (double)all / (double)sysconf(_SC_CLK_TCK) : (double)NAN;
+            ticks += some;
+    }
+    return (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
 static double s_cpu_s(int who)

@@ -20,6 +20,18 @@ int cmd_bench_start(int argc, char **argv);
 int cmd_bench_step(int argc, char **argv);
 int cmd_bench_train(int argc, char **argv);
 
+#define BENCH_ROWS_OPTION(n_rows)                                                                  \
+    {                                                                                              \
+        .name = "rows", .metavar = "N",                                                            \
+        .help = "Digits that are drawn where no data are given (default 60000).",                  \
+        .integer = (n_rows), .min = 1, .max = 10000000                                             \
+    }
+
+#define BENCH_JSON_OPTION(json)                                                                    \
+    {                                                                                              \
+        .name = "json", .help = "Print one JSON object.", .flag = (json)                           \
+    }
+
 #define BENCH_MOST_NUMBERS 32
 
 typedef struct {

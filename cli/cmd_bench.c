@@ -13,6 +13,11 @@ typedef struct {
 } subcommand_t;
 
 static const subcommand_t s_subcommands[] = {
+    {"train", "whole runs: a step by kernel, workers and threads", cmd_bench_train},
+    {"start", "from a start to the first step, and to the first work of a worker", cmd_bench_start},
+    {"memory", "what a server, a relay and a worker take", cmd_bench_memory},
+    {"compute", "the compute of a step alone, against sgemm, by kernel and threads",
+     cmd_bench_compute},
     {"step", "a step without compute, against a raw ZeroMQ loop", cmd_bench_step},
     {"simulate", "messages and sums with many simulated workers, flat or by relays",
      cmd_bench_simulate},

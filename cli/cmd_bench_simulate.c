@@ -153,7 +153,7 @@ int cmd_bench_simulate(int argc, char **argv)
          .help = "Where server and relays bind: tcp://ADDRESS:* (default tcp://127.0.0.1:*), or "
                  "ipc://PATH, relays to PATH.1 and so on.",
          .text = &bind},
-        {.name = "json", .help = "Print one JSON object.", .flag = &json},
+        BENCH_JSON_OPTION(&json),
     };
     const args_command_t command = {
         .name = "bench simulate",

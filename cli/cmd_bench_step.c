@@ -100,7 +100,7 @@ int cmd_bench_step(int argc, char **argv)
          .integer = &n_steps,
          .min = 2,
          .max = 1000000},
-        {.name = "json", .help = "Print one JSON object.", .flag = &json},
+        BENCH_JSON_OPTION(&json),
     };
     const args_command_t command = {
         .name = "bench step",

@@ -21,6 +21,7 @@
 #include "cli/output.h"
 #include "cli/plot.h"
 #include "cli/progress.h"
+#include "cli/run_data.h"
 #include "data/dataset.h"
 #include "math/kernel.h"
 #include "math/confusion.h"
@@ -47,75 +48,6 @@ struct run {
     int64_t opened_ms;
     int lock; /* of the folder; -1 before run_open */
 };
-
-/* The four files: by role, else those in data.path. */
-static int s_find_files(const settings_t *settings, data_files_t *files, err_t *err)
-{
-    char *const roles[4] = {settings->data.train_images, settings->data.train_labels,
-                            settings->data.test_images, settings->data.test_labels};
-    memset(files, 0, sizeof(*files));
-    if (settings->data.path[0]) {
-        if (data_files_find(settings->data.path, files, err) != 0)
-            return -1;
-    }
-    char **found[4] = {&files->train_images, &files->train_labels, &files->test_images,
-                       &files->test_labels};
-    for (int i = 0; i < 4; i++) {
-        if (!roles[i][0])
-            continue;
-        free(*found[i]);
-        *found[i] = strdup(roles[i]);
-    }
-    return 0;
-}
-
-static int s_load(run_t *self, err_t *err)
-{
-    int r = -1;
-    data_files_t files;
-    if (s_find_files(self->settings, &files, err) != 0)
-        return -1;
-    self->train = dataset_load(files.train_images, files.train_labels,
-                               (size_t)self->settings->data.train_rows, err);
-    if (!self->train)
-        goto out;
-    if (files.test_images &&
-        !(self->test = dataset_load(files.test_images, files.test_labels, 0, err)))
-        goto out;
-    r = 0;
-out:
-    data_files_clear(&files);
-    return r;
-}
-
-static int s_check(const run_t *self, const dataset_t *data, const char *which, err_t *err)
-{
-    if (dataset_rows(data) > UINT32_MAX)
-        return err_set(err, "the %s data has %zu rows, expected fewer than 2^32", which,
-                       dataset_rows(data));
-    if (dataset_inputs(data) != self->model.n_inputs)
-        return err_set(err, "the %s data has %zu bytes a row, the training data %u", which,
-                       dataset_inputs(data), self->model.n_inputs);
-    if (dataset_classes(data) > model_classes(&self->model))
-        return err_set(err,
-                       "the %s data has label %zu, expected labels below %u, the units of the last "
-                       "layer (model.layers)",
-                       which, dataset_classes(data) - 1, model_classes(&self->model));
-    return 0;
-}
-
-static model_t s_model(const settings_t *settings, size_t n_inputs)
-{
-    model_t model = {.n_inputs = (uint32_t)n_inputs,
-                     .n_layers = (uint32_t)settings->model.n_layers};
-    for (uint32_t l = 0; l < model.n_layers; l++) {
-        const settings_layer_t *layer = &settings->model.layers[l];
-        model.layers[l].units = (uint32_t)layer->units;
-        model.layers[l].activation =
-            layer->activation == SETTINGS_TANH ? ACTIVATION_TANH : ACTIVATION_SIGMOID;
-    }
-    return model;
-}
 
 char *run_folder(const settings_t *settings)
 {
@@ -242,15 +174,9 @@ run_t *run_new(const settings_t *settings, bool resume, err_t *err)
         abort();
     self->settings = settings;
     self->lock = -1;
-    if (s_load(self, err) != 0)
-        goto fail;
-    self->model = s_model(settings, dataset_inputs(self->train));
-    if (model_check(&self->model, err) != 0) {
-        err_prefix(err, "model.layers");
-        goto fail;
-    }
-    if (s_check(self, self->train, "training", err) != 0 ||
-        (self->test && s_check(self, self->test, "test", err) != 0))
+    if (run_data_load(settings, &self->train, &self->test, err) != 0 ||
+        run_data_model(settings, self->train, &self->model, err) != 0 ||
+        (self->test && run_data_check(&self->model, self->test, "test", err) != 0))
         goto fail;
     self->folder = run_folder(settings);
     if (!self->folder)

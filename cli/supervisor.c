@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +21,7 @@
 #include "cli/commands.h"
 #include "cli/rehearsal.h"
 #include "cli/signals.h"
+#include "cli/spawn.h"
 
 #define FIRST_SAY_MS   1000 /* that a server told to stop does not end ... */
 #define SAY_MS         5000 /* ... and between two lines on it */
@@ -57,25 +57,6 @@ typedef struct {
     signals_stop_t stop;
     int64_t say_ms; /* when to speak of the wait for the server; once it was told to stop */
 } supervisor_t;
-
-/* Starts this program with other words. The child dies with this process. */
-static pid_t s_spawn(const supervisor_t *self, const char *const *words)
-{
-    pid_t parent = getpid();
-    pid_t child = fork();
-    if (child != 0)
-        return child;
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C comes through the parent */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(STATUS_FAILURE);
-    execv(self->program, (char *const *)words);
-    (void)fprintf(stderr, "drover train: %s: cannot execute: %s\n", self->program, strerror(errno));
-    _exit(STATUS_FAILURE);
-}
 
 static pid_t s_spawn_server(const supervisor_t *self, bool resume)
 {
@@ -117,7 +98,7 @@ static pid_t s_spawn_server(const supervisor_t *self, bool resume)
     words[n++] = "--";
     if (args->n_words)
         words[n++] = args->words[0];
-    pid_t pid = s_spawn(self, words);
+    pid_t pid = spawn(self->program, words, -1);
     for (size_t i = 0; i < n_texts; i++)
         free(texts[i]);
     free(texts);
@@ -151,7 +132,7 @@ static pid_t s_spawn_worker(const supervisor_t *self, int number)
         faults,
         NULL,
     };
-    return s_spawn(self, words);
+    return spawn(self->program, words, -1);
 }
 
 static struct stat s_config_file(const supervisor_t *self)
@@ -393,9 +374,8 @@ static int s_open(supervisor_t *self, err_t *err)
 {
     const char *bind = self->config->settings->server.bind;
     self->config_before = s_config_file(self);
-    ssize_t n = readlink("/proc/self/exe", self->program, sizeof(self->program) - 1);
-    if (n < 0)
-        return err_set_errno(err, "/proc/self/exe: cannot read");
+    if (spawn_program(self->program, sizeof(self->program), err) != 0)
+        return -1;
     if (strcmp(bind, "auto") != 0) {
         s_local_endpoint(bind, self->endpoint, sizeof(self->endpoint));
         return 0;

@@ -57,6 +57,154 @@ END
     awk 'NR == 3 && (NF != 5 || $1 != 51 || $2 != 2) {exit 1}' <<<"$(printf '%s\n' "${lines[@]}")"
 }
 
+@test "compute: the rows of a step, each kernel with each number of threads, the same cost" {
+    # 19 and 6 blocks of 512; an input that is never zero, and one that is most of the time
+    local options='--threads 1,2 --rounds 2' density
+    for density in 100 10; do
+        # shellcheck disable=SC2086 # words
+        run -0 --separate-stderr "$DROVER" bench compute $options --rows 3000 --density "$density" \
+            --set training.sample=1 --set model.layers='[{units: 16, activation: tanh}, {units: 10, activation: sigmoid}]' --json
+        python3 - "$output" "$density" <<'END'
+import json
+import math
+import sys
+
+table, percent = json.loads(sys.argv[1]), int(sys.argv[2])
+runs = table.pop("runs")
+assert table["network"] == "784-16 tanh-10 sigmoid", table
+assert (table["rows"], table["rows_a_step"], table["blocks"], table["rounds"]) == (3000, 3000, 6, 2)
+assert abs(table["density"] - percent / 100) < 0.001 and table["others"] >= 0, table
+# two products of the first layer, three of the second; two operations each
+assert math.isclose(table["gflop"], 3000 * 2 * (2 * 784 * 16 + 3 * 16 * 10) * 1e-9), table
+assert [(r["threads"], r["kernel"].split("/")[0]) for r in runs] == [
+    (1, "dense"), (1, "sparse"), (2, "dense"), (2, "sparse")], runs
+for run in runs:
+    assert abs(run["cost"] / runs[0]["cost"] - 1) < 1e-5 and 0 < run["cost"] < 10, run
+    assert 0 < run["least_ms"] <= run["step_ms"] and run["sgemm_gflops"] > 0, run
+    assert math.isclose(run["gflops"], table["gflop"] / run["step_ms"] * 1000), run
+    assert math.isclose(run["share"], run["gflops"] / run["sgemm_gflops"]), run
+    assert math.isclose(run["rows_per_s"], 3000 / run["step_ms"] * 1000), run
+    # what is left out: nothing, or for the sparse kernel nine tenths of the first layer
+    done, first = run["done_gflops"] / run["gflops"], 2 * 784 / (2 * 784 + 3 * 10)
+    if run["kernel"] == "sparse":
+        assert abs(done - (1 - first * (1 - table["density"]))) < 1e-6, run
+    else:
+        assert math.isclose(done, 1), run
+END
+    done
+}
+
+@test "compute: drawn digits, a config, one kernel, the table" {
+    printf 'training: {block_rows: 100}\nnumerics: {kernel: dense}\n' >config.yaml
+    run -0 --separate-stderr "$DROVER" bench compute config.yaml --rows 250 --rounds 1
+    [ "${#lines[@]}" -eq 5 ]
+    local head='^784-64 tanh-10 sigmoid; 250 rows, 1. % of their bytes not zero; 1.. rows a step in 3 blocks: '
+    [[ ${lines[0]} =~ $head ]]
+    [[ ${lines[4]} =~ ^' '+1' dense/' ]]
+    [ "$(wc -w <<<"${lines[4]}")" -eq 10 ]
+}
+
+@test "train: whole runs, as the processes' own metrics have them" {
+    run -0 --separate-stderr env TMPDIR="$work" "$DROVER" bench train --workers 2,1 --threads 1 \
+        --rows 600 --steps 5 --rounds 2 --json
+    python3 - "$output" <<'END'
+import json
+import math
+import sys
+
+table = json.loads(sys.argv[1])
+runs = table.pop("runs")
+assert table.pop("others") >= 0 and table == {"steps": 5, "warm_steps": 1, "rounds": 2}, table
+assert [(r["kernel"], r["workers"], r["threads"]) for r in runs] == [
+    ("dense", 2, 1), ("dense", 1, 1), ("sparse", 2, 1), ("sparse", 1, 1)], runs
+for run, one in zip(runs, (runs[1], runs[1], runs[3], runs[3])):
+    assert run["rows"] == runs[0]["rows"] and abs(run["rows"] - 420) < 60, run
+    assert 0 < run["least_ms"] <= run["least_run_ms"] <= run["step_ms"] <= run["most_run_ms"], run
+    assert run["whole_s"] * 1000 > 5 * run["least_ms"], run
+    assert math.isclose(run["efficiency"], one["step_ms"] / run["step_ms"] / run["workers"]), run
+    assert math.isclose(run["rows_per_s"], run["rows"] / run["step_ms"] * 1000), run
+END
+    run -0 --separate-stderr env TMPDIR="$work" "$DROVER" bench train --workers 1 --threads 2 \
+        --rows 600 --steps 2 --rounds 1 --set numerics.kernel=sparse
+    [ "${#lines[@]}" -eq 4 ]
+    read -ra words <<<"${lines[3]}" # without a row of one thread there is no efficiency
+    [ "${#words[@]}" -eq 10 ] && [ "${words[*]:0:3}" = "sparse 1 2" ] && [ "${words[8]}" = - ]
+    [ -z "$(ls)" ]
+}
+
+@test "start: to the first step, to the end, and to a worker's first partial" {
+    run -0 --separate-stderr env TMPDIR="$work" "$DROVER" bench start --rows 600 --rounds 2 --json
+    python3 - "$output" <<'END'
+import json
+import sys
+
+table = json.loads(sys.argv[1])
+assert (table["workers"], table["rounds"]) == (1, 2) and table["others"] >= 0, table
+rows = [table[name] for name in ("first_step_ms", "one_step_ms", "join_ms", "hello_ms")]
+assert all(0 <= row["least"] <= row["median"] <= row["most"] for row in rows), rows
+assert 0 < rows[0]["most"] < rows[1]["most"] and rows[3]["least"] <= rows[2]["least"], rows
+END
+    run -0 --separate-stderr env TMPDIR="$work" "$DROVER" bench start --rows 600 --rounds 1 --workers 2
+    [[ ${lines[0]} == "2 workers; 1 rounds in turn; "* ]]
+    awk 'NR > 2 && !($NF > 0 || /let in/) {exit 1} END {exit NR != 6}' <<<"$(printf '%s\n' "${lines[@]}")"
+    [ -z "$(ls)" ]
+}
+
+@test "memory: of each role, beside what is promised" {
+    run -0 --separate-stderr env TMPDIR="$work" "$DROVER" bench memory --rows 3000 --steps 4 \
+        --threads 2 --json
+    python3 - "$output" <<'END'
+import json
+import sys
+
+table = json.loads(sys.argv[1])
+server, relay, worker = table.pop("roles")
+assert table == {"steps": 4, "threads": 2, "model_bytes": 50890 * 4, "train_bytes": 3000 * 785,
+                 "test_bytes": 500 * 785}, table
+assert [r["role"] for r in (server, relay, worker)] == ["server", "relay", "worker"]
+assert server["promised_bytes"] == 60e6 + 3500 * 785 + 8 * 50890 * 4, server
+assert worker["promised_bytes"] == 60e6 + 3000 * 785 + 6 * 50890 * 4, worker
+assert relay["promised_bytes"] is None, relay
+for role in server, relay, worker: # each has all rows
+    assert 3000 * 785 < role["own_bytes"] < role["peak_bytes"], role
+END
+    run -0 --separate-stderr env TMPDIR="$work" "$DROVER" bench memory --rows 300 --steps 2
+    [ "${#lines[@]}" -eq 5 ]
+    [[ ${lines[0]} == "2 steps with one worker of 1 thread, behind a relay; model 0.2 MB, "* ]]
+    [ -z "$(ls)" ]
+}
+
+@test "train: with MNIST" {
+    need_mnist
+    run -0 --separate-stderr env TMPDIR="$work" "$DROVER" bench train \
+        "$DROVER_SOURCE_DIR/config/mnist.yaml" --data "$DROVER_DATA" --workers 2 --threads 1 \
+        --steps 2 --rounds 1 --set numerics.kernel=sparse --json
+    python3 -c 'import json, sys; assert abs(json.load(sys.stdin)["runs"][0]["rows"] - 42000) < 600' \
+        <<<"$output"
+}
+
+# its_config: the config that a process of the benchmark in the background runs.
+its_config() {
+    config=$(pgrep -g "$pid" -a | grep -o "$work/drover-bench-[^ ]*/config.yaml" | head -n 1)
+    [ -n "$config" ]
+}
+
+@test "Ctrl-C ends all processes of a benchmark and removes its folder" {
+    local command
+    for command in train memory; do
+        start_background bench env TMPDIR="$work" "$DROVER" bench "$command" --rows 600 --steps 1000000
+        wait_for 20 its_config
+        [ -e "$config" ]
+        signal bench INT
+        wait_exit 20 bench
+        [ "$status" -eq 130 ]
+        [ ! -s bench.log ]
+        wait_for 5 group_gone bench
+        rm bench.log
+        [ -z "$(ls)" ]
+    done
+}
+
 # refused STATUS TEXT ARGUMENT...: exactly this line, on standard error alone.
 refused() {
     local wanted=$1 text=$2
@@ -94,4 +242,22 @@ descriptors there, the limit (ulimit -Hn) is 200: at most 34 fit" simulate --wor
 limit (ulimit -Hn) is 200: at most 17 fit" simulate --workers 34 --json
     refused 1 "simulate: 1 workers, 0 relays: a server: server.bind: ipc:///no/such/folder: cannot \
 bind the control plane: No such file or directory" simulate --workers 1 --bind ipc:///no/such/folder
+}
+
+@test "what processes say is said on; nothing is left" {
+    local command
+    export TMPDIR=$work
+    for command in "train --workers 1 --threads 1" start memory; do
+        # shellcheck disable=SC2086 # words
+        run --separate-stderr "$DROVER" bench $command --data "$work/none"
+        [ "$status" -eq 1 ]
+        [[ $stderr == "drover bench ${command%% *}: "*"drover server: $work/none: no such folder, "* ]]
+        [ "${#stderr_lines[@]}" -eq 1 ]
+    done
+    refused 1 "compute: the training data has label 9, expected labels below 3, the units of the last \
+layer (model.layers)" compute --rows 10 --set model.layers='[{units: 3, activation: tanh}]'
+    refused 2 "train: --threads: '0', expected up to 32 numbers from 1 to 1024 with commas between them" \
+        train --threads 0
+    refused 2 "start: --set training.steps=x: 'x' is not a whole number; expected 1 to 1000000000" start --set training.steps=x
+    [ -z "$(ls)" ]
 }

@@ -1,0 +1,21 @@
+/* The data that the settings of a training name, and its network over them. */
+#ifndef DROVER_CLI_RUN_DATA_H
+#define DROVER_CLI_RUN_DATA_H
+
+#include "base/err.h"
+#include "base/settings.h"
+#include "data/dataset.h"
+#include "math/model.h"
+
+/* Loads both sets; *test stays NULL when there is none, and is not looked for when test is NULL.
+ * Returns 0, or -1 with *err and what was loaded the caller's all the same. */
+int run_data_load(const settings_t *settings, dataset_t **train, dataset_t **test, err_t *err);
+
+/* The network of the settings for the inputs of this training data. Returns 0, or -1 with *err when
+ * it is none that can be trained with them. */
+int run_data_model(const settings_t *settings, const dataset_t *train, model_t *model, err_t *err);
+
+/* Does the data, the `which`, fit the network's inputs and classes? Returns 0, or -1 with *err. */
+int run_data_check(const model_t *model, const dataset_t *data, const char *which, err_t *err);
+
+#endif
