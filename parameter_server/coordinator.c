@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/pool.h"
 #include "math/optimizer.h"
 
 #define SAY_MS       5000 /* between two log lines on the same wait ... */
@@ -24,7 +23,6 @@ struct coordinator {
     node_t root;
     dispatcher_t *dispatcher; /* owned */
     optimizer_t *optimizer;   /* owned */
-    pool_t *weights_pool;     /* owned */
     frame_t current;          /* the weights of the step that runs */
     bool running;             /* a step is under way */
     uint32_t step;
@@ -68,16 +66,15 @@ coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *por
     memcpy(work.kernel, job->kernel, sizeof(work.kernel));
     (void)snprintf(work.digest, sizeof(work.digest), "%s", dataset_digest(job->data));
     self->dispatcher = dispatcher_new(&work, &ports->dispatch, planes);
-    size_t gradient_bytes = self->n_params * sizeof(float);
-    self->weights_pool = pool_new(gradient_bytes);
-    self->optimizer = optimizer_new(self->n_params, &self->job.optimizer, self->weights_pool);
-    float *first = pool_take(self->weights_pool);
+    self->optimizer = optimizer_new(self->n_params, &self->job.optimizer);
+    size_t bytes = self->n_params * sizeof(float);
     if (job->weights)
-        memcpy(first, job->weights, gradient_bytes);
-    else
-        model_init_uniform(&job->model, job->sampler.seed, first);
+        frame_copy_of(&self->current, job->weights, bytes);
+    else {
+        frame_new(&self->current, bytes);
+        model_init_uniform(&job->model, job->sampler.seed, frame_data(&self->current));
+    }
     self->step = job->step;
-    frame_from_pool(&self->current, first, gradient_bytes);
     self->born_ms = s_now_ms(self);
     self->say_ms = self->born_ms + FIRST_SAY_MS;
     self->cost = self->accuracy = self->learning_rate = NAN;
@@ -93,7 +90,6 @@ void coordinator_destroy(coordinator_t **self_p)
     dispatcher_destroy(&self->dispatcher);
     frame_clear(&self->current);
     optimizer_destroy(&self->optimizer);
-    pool_destroy(&self->weights_pool);
     free(self);
 }
 
@@ -129,13 +125,14 @@ static void s_end_step(coordinator_t *self, partial_t *sum)
     record->cost = sum->rows ? sum->cost / (double)sum->rows : 0.0;
     record->accuracy = sum->rows ? (double)sum->correct / (double)sum->rows : 0.0;
     if (sum->rows) {
-        float *next = pool_take(self->weights_pool);
+        uint64_t digest;
         optimizer_step(self->optimizer, frame_data(&self->current), sum->gradient, sum->rows,
-                       record->cost, next);
+                       record->cost, sum->gradient, &digest);
         frame_clear(&self->current);
-        frame_from_pool(&self->current, next, self->n_params * sizeof(float));
-    }
-    partial_release(sum);
+        dispatcher_move_gradient(sum, &self->current);
+        frame_set_digest(&self->current, digest);
+    } else
+        partial_release(sum);
     memcpy(record->kernel, dispatcher_kernel(self->dispatcher), sizeof(record->kernel));
     record->run = self->job.run;
     record->optimizer = optimizer_state_share(optimizer_state(self->optimizer));

@@ -19,6 +19,7 @@ struct server {
     link_t *weights;
     link_t *gradients;
     zsock_t *pipe;              /* the actor's end; borrowed while it runs */
+    server_record_t *done;      /* of a step that nobody was told of yet */
     wire_t in;                  /* reused */
     link_traffic_t published;   /* of `weights`, up to the last step ... */
     link_traffic_t distributed; /* ... and what came of it: a copy for each worker */
@@ -72,8 +73,17 @@ static void s_step_done(void *context, server_record_t *record)
 {
     server_t *self = context;
     s_count_traffic(self, record);
-    handover_give(record);
-    zsock_send(self->pipe, "ip", (int)SERVER_STEP, (void *)record);
+    self->done = record;
+}
+
+/* After the coordinator has begun the next step: nobody waits for it then. */
+static void s_tell(server_t *self)
+{
+    if (!self->done)
+        return;
+    handover_give(self->done);
+    zsock_send(self->pipe, "ip", (int)SERVER_STEP, (void *)self->done);
+    self->done = NULL;
 }
 
 static int s_bind(server_t *self, const char *bind, size_t gradient_bytes, err_t *err)
@@ -163,6 +173,7 @@ static void s_drain_gradients(server_t *self)
     wire_status_t status;
     while (link_receive(self->gradients, &nobody, &self->in, &frame, &status)) {
         coordinator_partial(self->coordinator, status, &self->in, &frame);
+        s_tell(self);
         frame_clear(&frame);
     }
 }
@@ -219,6 +230,7 @@ static void s_actor(zsock_t *pipe, void *argument)
         if (items[DATA].revents)
             s_drain(self, self->data, coordinator_fetch);
         coordinator_tick(self->coordinator);
+        s_tell(self);
     }
     handover_give(self);
     zsock_send(pipe, "ip", (int)SERVER_DONE, NULL);

@@ -5,8 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "math/vec.h"
-
 struct aggregate {
     sampler_t sampler;
     size_t n_params;
@@ -74,7 +72,7 @@ void aggregate_count_rows(aggregate_t *self)
 }
 
 int aggregate_check(aggregate_t *self, node_t node, const partial_t *partial, size_t gradient_bytes,
-                    err_t *err)
+                    bool finite, err_t *err)
 {
     aggregate_count_rows(self);
     if (!node_valid(node, self->n_blocks))
@@ -92,8 +90,7 @@ int aggregate_check(aggregate_t *self, node_t node, const partial_t *partial, si
     if (partial->correct > partial->rows)
         return err_set(err, "node (%u,%u) has %" PRIu64 " correct of %" PRIu64 " rows", node.level,
                        node.index, partial->correct, partial->rows);
-    if (!isfinite(partial->cost) || partial->cost < 0 ||
-        !vec_all_finite(partial->gradient, self->n_params))
+    if (!isfinite(partial->cost) || partial->cost < 0 || !finite)
         return err_set(err, "node (%u,%u) has a cost or gradient that is not finite", node.level,
                        node.index);
     return 0;

@@ -30,7 +30,7 @@ void aggregate_count_rows(aggregate_t *self);
 /* Is it fit to count? Its gradient must be gradient_bytes long as the step's parameters are, all
  * finite, and its rows those that the step samples from the node's blocks. Returns 0 or -1. */
 int aggregate_check(aggregate_t *self, node_t node, const partial_t *partial, size_t gradient_bytes,
-                    err_t *err);
+                    bool finite, err_t *err);
 
 /* Takes a partial that is fit to count, in any case. False: its blocks are counted already. */
 bool aggregate_insert(aggregate_t *self, node_t node, partial_t *partial);

@@ -180,6 +180,7 @@ void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *
     frame_t *kept = pool_take(self->frames_pool);
     memset(kept, 0, sizeof(*kept));
     frame_move(kept, frame);
+    kept->digested = false; /* others are added to it in place */
     partial_t partial = {
         .gradient = frame_data(kept),
         .cost = sent->cost,
@@ -189,7 +190,8 @@ void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *
         .hint = kept,
     };
     err_t err;
-    if (aggregate_check(self->aggregate, sent->node, &partial, frame_size(kept), &err) == 0)
+    if (aggregate_check(self->aggregate, sent->node, &partial, frame_size(kept), in->finite,
+                        &err) == 0)
         s_take(self, sent, &partial);
     else {
         partial_release(&partial);

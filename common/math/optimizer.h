@@ -25,16 +25,16 @@ optimizer_state_t optimizer_state_share(const optimizer_state_t *state);
 void optimizer_state_clear(optimizer_state_t *state);
 
 /* For n_params parameters, going on from *state, whose buffers it takes over; *state is emptied.
- * `buffers` (of n_params floats) is borrowed. Never NULL. */
-optimizer_t *optimizer_new(size_t n_params, optimizer_state_t *state, pool_t *buffers);
+ * Never NULL. */
+optimizer_t *optimizer_new(size_t n_params, optimizer_state_t *state);
 void optimizer_destroy(optimizer_t **self_p);
 
 /* next(P) from weights(P), gradient(P) summed over `rows` rows and the batch's mean cost:
  * next = weights - rate / rows * gradient, or, when the bold driver undoes the last step, the same
- * from the weights and gradient that it kept. weights is a buffer of base/pool.h that will not be
- * written to any more; next must not be weights. rows >= 1. Returns the learning rate used. */
-double optimizer_step(optimizer_t *self, float *weights, const float *gradient, uint64_t rows,
-                      double mean_cost, float *next);
+ * from the weights and gradient that it kept. next may be gradient or weights. rows >= 1. *digest
+ * is that of next (math/digest.h). Returns the learning rate used. */
+double optimizer_step(optimizer_t *self, const float *weights, const float *gradient, uint64_t rows,
+                      double mean_cost, float *next, uint64_t *digest);
 
 /* Borrowed. */
 const optimizer_state_t *optimizer_state(const optimizer_t *self);

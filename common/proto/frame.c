@@ -7,6 +7,7 @@
 
 #include "base/handover.h"
 #include "base/pool.h"
+#include "math/digest.h"
 
 static void s_give(void *data, void *hint)
 {
@@ -22,15 +23,22 @@ void frame_from_pool(frame_t *frame, void *buffer, size_t size)
     if (zmq_msg_init_data(&frame->message, buffer, size, s_give, NULL) != 0)
         abort(); /* out of memory is its only failure */
     frame->present = true;
+    frame->digested = false;
 }
 
-void frame_copy_of(frame_t *frame, const void *data, size_t size)
+void frame_new(frame_t *frame, size_t size)
 {
     assert(!frame->present);
     if (zmq_msg_init_size(&frame->message, size) != 0)
         abort();
-    memcpy(zmq_msg_data(&frame->message), data, size);
     frame->present = true;
+    frame->digested = false;
+}
+
+void frame_copy_of(frame_t *frame, const void *data, size_t size)
+{
+    frame_new(frame, size);
+    memcpy(zmq_msg_data(&frame->message), data, size);
 }
 
 void frame_share(frame_t *frame, frame_t *other)
@@ -40,6 +48,8 @@ void frame_share(frame_t *frame, frame_t *other)
     if (zmq_msg_copy(&frame->message, &other->message) != 0)
         abort();
     frame->present = true;
+    frame->digested = other->digested;
+    frame->digest = other->digest;
 }
 
 void frame_move(frame_t *frame, frame_t *other)
@@ -50,6 +60,8 @@ void frame_move(frame_t *frame, frame_t *other)
     zmq_msg_init(&frame->message);
     zmq_msg_move(&frame->message, &other->message);
     frame->present = true;
+    frame->digested = other->digested;
+    frame->digest = other->digest;
     frame_clear(other);
 }
 
@@ -70,4 +82,18 @@ void *frame_data(frame_t *frame)
 size_t frame_size(const frame_t *frame)
 {
     return frame->present ? zmq_msg_size(&frame->message) : 0;
+}
+
+uint64_t frame_digest(frame_t *frame)
+{
+    assert(frame->present);
+    if (!frame->digested)
+        frame_set_digest(frame, digest_bytes(frame_data(frame), frame_size(frame)));
+    return frame->digest;
+}
+
+void frame_set_digest(frame_t *frame, uint64_t digest)
+{
+    frame->digested = true;
+    frame->digest = digest;
 }

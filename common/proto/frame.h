@@ -5,17 +5,23 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <zmq.h>
 
 /* A frame that is not `present` holds nothing; {0} is such a frame. Moved by frame_move only. */
 typedef struct {
     zmq_msg_t message;
     bool present;
+    bool digested; /* `digest` is that of the bytes: who changes these says false */
+    uint64_t digest;
 } frame_t;
 
 /* Wraps a buffer of base/pool.h, which is given back when the last reference is gone, from any
  * thread. *frame must hold nothing. */
 void frame_from_pool(frame_t *frame, void *buffer, size_t size);
+
+/* A frame of undefined bytes to be written. */
+void frame_new(frame_t *frame, size_t size);
 
 /* A frame with a copy of the bytes. */
 void frame_copy_of(frame_t *frame, const void *data, size_t size);
@@ -31,5 +37,11 @@ void frame_clear(frame_t *frame);
 
 void *frame_data(frame_t *frame); /* NULL when it holds nothing */
 size_t frame_size(const frame_t *frame);
+
+/* The wire's digest of its bytes, made once. *frame must hold something. */
+uint64_t frame_digest(frame_t *frame);
+
+/* Whoever made or checked the bytes knows their digest. */
+void frame_set_digest(frame_t *frame, uint64_t digest);
 
 #endif

@@ -255,8 +255,8 @@ bool link_send(link_t *self, const wire_peer_t *peer, const wire_t *message, fra
     size_t frame_bytes = has_frame ? frame_size(frame) : 0;
     const void *header;
     size_t size;
-    wire_encode(self->buffer, message, has_frame ? frame_data(frame) : NULL, frame_bytes, &header,
-                &size);
+    uint64_t digest = has_frame ? frame_digest(frame) : 0;
+    wire_encode(self->buffer, message, has_frame ? &digest : NULL, &header, &size);
     /* Once a first part is taken, libzmq takes the others too. */
     int more = has_frame ? ZMQ_SNDMORE : 0;
     if (peer && (!s_send_first(socket, peer->bytes, peer->size, ZMQ_SNDMORE) ||
@@ -284,6 +284,7 @@ static bool s_next_part(void *socket, frame_t *part)
 {
     zmq_msg_init(&part->message);
     part->present = zmq_msg_recv(&part->message, socket, ZMQ_DONTWAIT) >= 0;
+    part->digested = false;
     if (!part->present)
         zmq_msg_close(&part->message);
     else
@@ -335,7 +336,7 @@ static bool s_next(void *context, link_raw_t *raw)
  * addresses within its receive buffer. */
 static void s_align(frame_t *frame)
 {
-    if ((uintptr_t)frame_data(frame) % sizeof(float) == 0)
+    if (!frame->present || (uintptr_t)frame_data(frame) % sizeof(float) == 0)
         return;
     frame_t aligned = {.present = false};
     frame_copy_of(&aligned, frame_data(frame), frame_size(frame));
@@ -361,12 +362,13 @@ bool link_receive(link_t *self, wire_peer_t *peer, wire_t *message, frame_t *fra
     *status = raw.whole ? wire_decode(self->buffer, frame_data(&self->header),
                                       frame_size(&self->header), message)
                         : WIRE_BAD_BYTES;
+    s_align(frame);
     if (*status == WIRE_OK)
         *status = wire_check_frame(message, frame_data(frame), frame_size(frame), frame->present);
     if (*status != WIRE_OK)
         frame_clear(frame);
     else if (frame->present)
-        s_align(frame);
+        frame_set_digest(frame, message->frame_digest);
     return true;
 }
 

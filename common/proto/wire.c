@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
+#include "math/digest.h"
 #include "proto/wire_codec.h"
 
 wire_buffer_t *wire_buffer_new(void)
@@ -106,15 +106,18 @@ bool wire_has_frame(wire_type_t type)
 
 uint64_t wire_digest(const void *bytes, size_t size)
 {
-    return XXH3_64bits(bytes, size);
+    return digest_bytes(bytes, size);
 }
 
-wire_status_t wire_check_frame(const wire_t *message, const void *frame, size_t frame_size,
-                               bool present)
+wire_status_t wire_check_frame(wire_t *message, const void *frame, size_t frame_size, bool present)
 {
     if (present != wire_has_frame(message->type))
         return WIRE_BAD_FRAME;
-    if (present && wire_digest(frame, frame_size) != message->frame_digest)
-        return WIRE_BAD_FRAME;
-    return WIRE_OK;
+    if (!present)
+        return WIRE_OK;
+    bool floats = message->type != WIRE_ROWS && frame_size % sizeof(float) == 0;
+    message->finite = false;
+    uint64_t digest = floats ? digest_floats(frame, frame_size / sizeof(float), &message->finite)
+                             : wire_digest(frame, frame_size);
+    return digest == message->frame_digest ? WIRE_OK : WIRE_BAD_FRAME;
 }

@@ -190,7 +190,8 @@ typedef struct {
     uint64_t run;
     uint32_t incarnation;
     uint32_t step;
-    uint64_t frame_digest; /* decoded only; wire_encode computes it */
+    uint64_t frame_digest; /* decoded only */
+    bool finite;           /* wire_check_frame's: no NaN and no infinity among the frame's floats */
     union {
         wire_hello_t hello;
         wire_welcome_t welcome;
@@ -223,9 +224,9 @@ typedef struct wire_buffer wire_buffer_t;
 wire_buffer_t *wire_buffer_new(void);
 void wire_buffer_destroy(wire_buffer_t **self_p);
 
-/* Encodes the header of `message`, whose frame (NULL, 0 without one) it digests. The bytes stay in
- * the buffer until the next call. */
-void wire_encode(wire_buffer_t *buffer, const wire_t *message, const void *frame, size_t frame_size,
+/* Encodes the header of `message`, whose frame has this digest (NULL without a frame). The bytes
+ * stay in the buffer until the next call. */
+void wire_encode(wire_buffer_t *buffer, const wire_t *message, const uint64_t *frame_digest,
                  const void **header, size_t *header_size);
 
 /* Decodes a header; what `frame` must hold is checked by wire_check_frame. On anything but WIRE_OK
@@ -237,8 +238,8 @@ wire_status_t wire_decode(wire_buffer_t *buffer, const void *header, size_t head
 /* XXH3-64 of bytes: what a header says of its frame, and of itself. */
 uint64_t wire_digest(const void *bytes, size_t size);
 
-/* Is a frame there just when the type has one, and is it the bytes that were sent? */
-wire_status_t wire_check_frame(const wire_t *message, const void *frame, size_t frame_size,
-                               bool present);
+/* Is a frame there just when the type has one, and is it the bytes that were sent? Sets
+ * message->finite of floats, which must be aligned. */
+wire_status_t wire_check_frame(wire_t *message, const void *frame, size_t frame_size, bool present);
 
 #endif

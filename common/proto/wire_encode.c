@@ -149,11 +149,11 @@ static void s_put_fields(msgpack_packer *p, const wire_t *message)
     }
 }
 
-void wire_encode(wire_buffer_t *buffer, const wire_t *message, const void *frame, size_t frame_size,
+void wire_encode(wire_buffer_t *buffer, const wire_t *message, const uint64_t *frame_digest,
                  const void **header, size_t *header_size)
 {
     assert(wire_is_type(message->type));
-    assert(wire_has_frame(message->type) == (frame != NULL));
+    assert(wire_has_frame(message->type) == (frame_digest != NULL));
     msgpack_packer *p = &buffer->packer;
     msgpack_sbuffer_clear(&buffer->bytes);
     msgpack_pack_array(p, WIRE_N_HEADER);
@@ -163,7 +163,7 @@ void wire_encode(wire_buffer_t *buffer, const wire_t *message, const void *frame
     s_put_uint(p, message->run);
     s_put_uint(p, message->incarnation);
     s_put_uint(p, message->step);
-    s_put_uint(p, frame ? wire_digest(frame, frame_size) : 0);
+    s_put_uint(p, frame_digest ? *frame_digest : 0);
     msgpack_pack_array(p, wire_n_fields(message->type));
     s_put_fields(p, message);
     uint64_t digest = wire_digest(buffer->bytes.data, buffer->bytes.size);

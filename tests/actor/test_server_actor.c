@@ -366,7 +366,8 @@ static void s_send_broken(peer_t *peer, const wire_t *message, const void *diges
     wire_buffer_t *buffer = wire_buffer_new();
     const void *header;
     size_t header_size;
-    wire_encode(buffer, message, digested, size, &header, &header_size);
+    uint64_t digest = wire_digest(digested, size);
+    wire_encode(buffer, message, &digest, &header, &header_size);
     void *socket = link_socket(peer->gradients);
     assert_true(zmq_send(socket, header, header_size, frame ? ZMQ_SNDMORE : 0) > 0);
     if (frame)
@@ -572,7 +573,7 @@ static void test_admission(void **state)
     const void *header;
     size_t size;
     char newer[512];
-    wire_encode(buffer, &hello, NULL, 0, &header, &size);
+    wire_encode(buffer, &hello, NULL, &header, &size);
     memcpy(newer, header, size);
     newer[8] = 77;
     size -= 8;
@@ -677,7 +678,8 @@ static void s_garbage(const world_t *world, int type, const char *endpoint)
             if (rand() % 2) {
                 wire_t sample = wire_sample((wire_type_t)(WIRE_HELLO + rand() % WIRE_REPORT));
                 const void *header;
-                wire_encode(buffer, &sample, wire_has_frame(sample.type) ? "" : NULL, 0, &header,
+                const uint64_t digest = 1;
+                wire_encode(buffer, &sample, wire_has_frame(sample.type) ? &digest : NULL, &header,
                             &size);
                 memcpy(bytes, header, size);
                 if (rand() % 2)

@@ -51,8 +51,8 @@ static void s_send(world_t *self, event_kind_t kind, int peer, const wire_t *mes
     size_t header_size;
     bool has_frame = frame && frame->present;
     self->n_messages++;
-    wire_encode(self->codec, message, has_frame ? frame_data(frame) : NULL,
-                has_frame ? frame_size(frame) : 0, &header, &header_size);
+    uint64_t digest = has_frame ? frame_digest(frame) : 0;
+    wire_encode(self->codec, message, has_frame ? &digest : NULL, &header, &header_size);
     int n_copies = world_chance(self, self->drop) ? 0 : world_chance(self, self->duplicate) ? 2 : 1;
     if (self->now_ms < self->peers[peer].cut_until_ms)
         n_copies = 0;
@@ -79,7 +79,7 @@ static void s_send(world_t *self, event_kind_t kind, int peer, const wire_t *mes
 static wire_status_t s_open(world_t *self, const event_t *event, frame_t *frame)
 {
     wire_status_t status = wire_decode(self->codec, event->header, event->header_size, &self->in);
-    frame->present = false;
+    *frame = (frame_t){.present = false};
     if (event->frame)
         frame_copy_of(frame, event->frame, event->frame_size);
     if (status == WIRE_OK)

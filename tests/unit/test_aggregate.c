@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dispatch/aggregate.h"
+#include "math/vec.h"
 
 enum {
     P = 5,
@@ -83,7 +84,8 @@ typedef enum {
 static result_t s_offer(fixture_t *self, node_t node, partial_t *partial, size_t bytes)
 {
     self->err.text[0] = '\0';
-    if (aggregate_check(self->aggregate, node, partial, bytes, &self->err) != 0) {
+    if (aggregate_check(self->aggregate, node, partial, bytes, vec_all_finite(partial->gradient, P),
+                        &self->err) != 0) {
         partial_release(partial);
         return BAD;
     }

@@ -234,6 +234,36 @@ static bool s_send_sample(link_t *link, const wire_peer_t *peer, wire_type_t typ
     return sent;
 }
 
+static void test_frames_keep_their_digest(void **state)
+{
+    (void)state;
+    pair_t pair;
+    const float floats[4] = {1, 2, 3, 4};
+    frame_t frame = {.present = false}, other = {.present = false};
+    frame_copy_of(&frame, floats, sizeof(floats));
+    assert_false(frame.digested);
+    assert_true(frame_digest(&frame) == wire_digest(floats, sizeof(floats)));
+    frame_share(&other, &frame);
+    frame_clear(&frame);
+    frame_move(&frame, &other);
+    assert_true(frame.digested && frame.digest == wire_digest(floats, sizeof(floats)));
+    s_open(&pair, LINK_GRADIENTS_SERVER, LINK_GRADIENTS_WORKER, "inproc://digests");
+    wire_t message = wire_sample(WIRE_PARTIAL);
+    for (int lie = 0; lie < 2; lie++) { /* what is said is what is sent, right or wrong */
+        frame_t sent = {.present = false};
+        frame_copy_of(&sent, floats, sizeof(floats));
+        frame_set_digest(&sent, frame.digest + (uint64_t)lie);
+        assert_true(link_send(pair.worker, NULL, &message, &sent));
+        s_receive(&pair, pair.server);
+        assert_int_equal(pair.status, lie ? WIRE_BAD_FRAME : WIRE_OK);
+        assert_int_equal(pair.frame.present, !lie);
+        if (!lie)
+            assert_true(pair.frame.digested && pair.frame.digest == frame.digest);
+    }
+    frame_clear(&frame);
+    s_close(&pair);
+}
+
 static void test_messages_pass(void **state)
 {
     char ipc[128];
@@ -300,7 +330,8 @@ static void test_traffic_is_counted(void **state)
     wire_buffer_t *buffer = wire_buffer_new();
     const void *header;
     size_t size;
-    wire_encode(buffer, &step, "weights", 7, &header, &size);
+    uint64_t digest = wire_digest("weights", 7);
+    wire_encode(buffer, &step, &digest, &header, &size);
     assert_int_equal(server.bytes_out, 2 * (size + 7));
     link_traffic(pair.server, &both);
     link_traffic(pair.worker, &both);
@@ -354,13 +385,14 @@ static void s_flood(pair_t *pair, void *socket, bool router)
     wire_buffer_t *buffer = wire_buffer_new();
     const void *header;
     size_t size;
-    wire_encode(buffer, &good, WIRE_SAMPLES_FRAME, strlen(WIRE_SAMPLES_FRAME), &header, &size);
+    uint64_t digest = wire_digest(WIRE_SAMPLES_FRAME, strlen(WIRE_SAMPLES_FRAME));
+    wire_encode(buffer, &good, &digest, &header, &size);
     const char *big = calloc(1, 100000);
     wire_t leaving = wire_sample(WIRE_BYE);
     wire_buffer_t *other = wire_buffer_new();
     const void *bye;
     size_t bye_size;
-    wire_encode(other, &leaving, NULL, 0, &bye, &bye_size);
+    wire_encode(other, &leaving, NULL, &bye, &bye_size);
     char *damaged = malloc(size);
     memcpy(damaged, header, size);
     damaged[size - 20] ^= 1;
@@ -483,6 +515,7 @@ int main(void)
         cmocka_unit_test(test_an_endpoint_in_use),
         scratch_test(test_takes_no_ipc_endpoint_away),
         cmocka_unit_test(test_raises_the_limit_of_descriptors),
+        cmocka_unit_test(test_frames_keep_their_digest),
         scratch_test(test_messages_pass),
         cmocka_unit_test(test_traffic_is_counted),
         cmocka_unit_test(test_gradients_pass_and_are_aligned),

@@ -1,0 +1,23 @@
+/* What the files of the instruction sets give to digest.c. */
+#ifndef DROVER_MATH_DIGEST_TABLE_H
+#define DROVER_MATH_DIGEST_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Makes the next floats [first, first + n) of the vector, or looks at them, before they are
+ * digested. */
+typedef const float *digest_piece_t(void *context, size_t first, size_t n);
+
+typedef struct {
+    uint64_t (*bytes)(const void *bytes, size_t size);
+    uint64_t (*pieces)(digest_piece_t *piece, void *context, size_t n);
+} digest_table_t;
+
+extern const digest_table_t digest_table_c;
+#if defined(__x86_64__)
+extern const digest_table_t digest_table_avx2;
+extern const digest_table_t digest_table_avx512;
+#endif
+
+#endif
