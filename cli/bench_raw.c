@@ -170,9 +170,11 @@ static int s_worker(const void *context, uint32_t number, int fd, err_t *err)
     sockets_t sockets;
     char gone;
     (void)number;
-    float *gradient = calloc(self->plan->n_params, sizeof(float));
+    float *gradient = malloc(self->plan->n_params * sizeof(float));
     if (!gradient)
         abort();
+    for (uint32_t i = 0; i < self->plan->n_params; i++)
+        gradient[i] = 1.0F; /* untouched memory would be one page of zeros over and over */
     s_open(&sockets, ZMQ_SUB, ZMQ_PUSH);
     int r = s_answer(self, &sockets, gradient, err);
     if (r == 0)

@@ -142,6 +142,7 @@ static int s_workers(const void *context, uint32_t number, int fd, err_t *err)
         .hold_every = self->plan->n_relays ? self->plan->n_relays : self->plan->n_workers,
         .first = first,
         .n_workers = left < self->plan->a_process ? left : self->plan->a_process,
+        .fixed = self->plan->fixed,
         .data = self->data,
     };
     link_init();

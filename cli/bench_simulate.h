@@ -8,6 +8,7 @@
 #ifndef DROVER_CLI_BENCH_SIMULATE_H
 #define DROVER_CLI_BENCH_SIMULATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -21,6 +22,7 @@ typedef struct {
     uint32_t n_warm; /* of these, steps at the beginning that are not measured */
     uint32_t n_blocks;
     model_t model;    /* with one input */
+    bool fixed;       /* workers make their gradients once and send them in every step */
     const char *bind; /* tcp://ADDRESS:* or ipc://PATH; relays take PATH.1 and so on */
 } bench_plan_t;
 

@@ -27,6 +27,7 @@ static int s_measure_step(uint32_t n_steps, step_row_t *row, err_t *err)
         .n_warm = n_warm,
         .n_blocks = row->n_workers,
         .model = bench_model(row->n_params),
+        .fixed = true,
         .bind = "tcp://127.0.0.1:*",
     };
     row->n_params = (uint32_t)model_params(&plan.model);

@@ -26,7 +26,9 @@ typedef struct {
     upstream_t above;
     session_t *session; /* owned; NULL once it is released */
     bool let_in;
-    bool held; /* it says READY only when simulated_run was called */
+    bool held;       /* it says READY only when simulated_run was called */
+    float *gradient; /* owned, a buffer of the pool, not written to any more: the last ... */
+    node_t node;     /* ... of this node, where gradients are fixed */
 } worker_t;
 
 struct simulated {
@@ -49,6 +51,8 @@ static bool s_can_run(const char *kernel)
 static void s_release(worker_t *worker)
 {
     upstream_close(&worker->above);
+    pool_give(worker->gradient);
+    worker->gradient = NULL;
     session_destroy(&worker->session);
 }
 
@@ -122,7 +126,8 @@ static void s_block(const simulated_t *self, const sampler_t *sampler, uint32_t 
 {
     uint32_t bits[CANNED_FLOATS];
     uint64_t first = (uint64_t)block * CANNED_FLOATS;
-    rng_fill(sampler->seed, RNG_CANNED, step, first, CANNED_FLOATS, bits);
+    uint32_t drawn_step = self->config->fixed ? 0 : step;
+    rng_fill(sampler->seed, RNG_CANNED, drawn_step, first, CANNED_FLOATS, bits);
     for (int i = 0; i < CANNED_FLOATS; i++)
         sums[i] = ((float)(bits[i] >> 8) * 0x1p-24F - 0.5F) * UPDATE;
     partial->rows = sampler_rows(sampler, step, block, self->rows);
@@ -149,21 +154,34 @@ static void s_node(const simulated_t *self, const sampler_t *sampler, uint32_t s
     partial_add(partial, &other, CANNED_FLOATS);
 }
 
-static void s_compute(simulated_t *self, worker_t *worker, const session_action_t *action)
+/* The node's gradient in a buffer that is not written to any more. */
+static float *s_gradient(simulated_t *self, worker_t *worker, node_t node, const float *sums,
+                         size_t n_params)
 {
-    const wire_welcome_t *job = session_job(worker->session);
-    size_t n_params = model_params(&job->model);
-    float sums[CANNED_FLOATS];
-    partial_t partial;
-    s_node(self, &job->sampler, action->step, action->node, sums, &partial);
+    if (worker->gradient && worker->node.level == node.level && worker->node.index == node.index)
+        return pool_share(worker->gradient);
     float *gradient = pool_take(self->gradients);
     for (size_t i = 0; i < n_params; i += CANNED_FLOATS) {
         size_t left = n_params - i;
         memcpy(gradient + i, sums, (left < CANNED_FLOATS ? left : CANNED_FLOATS) * sizeof(float));
     }
-    partial.gradient = gradient;
+    if (self->config->fixed) {
+        pool_give(worker->gradient);
+        worker->gradient = pool_share(gradient);
+        worker->node = node;
+    }
+    return gradient;
+}
+
+static void s_compute(simulated_t *self, worker_t *worker, const session_action_t *action)
+{
+    const wire_welcome_t *job = session_job(worker->session);
+    float sums[CANNED_FLOATS];
+    partial_t partial;
+    s_node(self, &job->sampler, action->step, action->node, sums, &partial);
+    partial.gradient = s_gradient(self, worker, action->node, sums, model_params(&job->model));
     partial.release = pool_give;
-    partial.hint = gradient;
+    partial.hint = partial.gradient;
     session_result(worker->session, action->step, action->node, &partial);
 }
 

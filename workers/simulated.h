@@ -4,11 +4,12 @@
  * A node's canned partial is the canonical sum of those of its blocks, which are functions of
  * (seed, step, block): the weights at the end are the same for any number of workers, directly
  * below the server or below relays, and other ones when anything is summed in another order or
- * twice.
+ * twice. Gradients may be made once and sent in every step, so that to make them takes no time.
  */
 #ifndef DROVER_WORKERS_SIMULATED_H
 #define DROVER_WORKERS_SIMULATED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -20,6 +21,7 @@ typedef struct {
     uint32_t hold_every; /* workers 0, hold_every, ... say READY in simulated_run and not before */
     uint32_t first;      /* the workers first to first + n_workers - 1 */
     uint32_t n_workers;
+    bool fixed; /* gradients of (seed, block) alone: a worker keeps the last one that it made */
     const dataset_t *data; /* the training set: nothing is fetched */
 } simulated_config_t;
 
