@@ -18,6 +18,7 @@
 struct bench_compute {
     const bench_step_t *step; /* borrowed */
     pool_t *buffers;          /* owned */
+    blocks_t *blocks;         /* owned */
     gradient_t **gradients;   /* owned; (n_threads) */
     partial_t *partials;      /* owned; (n_nodes) */
     uint32_t n_threads;
@@ -108,12 +109,14 @@ bench_compute_t *bench_compute_new(const bench_step_t *step, kernel_t kernel, ui
     self->level = root < NODE_LEVEL ? root : NODE_LEVEL;
     self->n_nodes = (n_blocks - 1) / (1U << self->level) + 1;
     self->buffers = pool_new(model_params(&step->model) * sizeof(float));
+    self->blocks = blocks_new(&step->sampler, step->model.n_inputs, BLOCKS_MOST_BYTES);
     self->gradients = calloc(n_threads, sizeof(gradient_t *));
     self->partials = calloc(self->n_nodes, sizeof(partial_t));
     if (!self->gradients || !self->partials)
         abort();
     for (uint32_t i = 0; i < n_threads; i++)
-        self->gradients[i] = gradient_new(&step->model, &step->sampler, kernel, self->buffers);
+        self->gradients[i] =
+            gradient_new(&step->model, &step->sampler, kernel, self->buffers, self->blocks);
     return self;
 }
 
@@ -125,6 +128,7 @@ void bench_compute_destroy(bench_compute_t **self_p)
         return;
     for (uint32_t i = 0; i < self->n_threads; i++)
         gradient_destroy(&self->gradients[i]);
+    blocks_destroy(&self->blocks);
     pool_destroy(&self->buffers);
     free(self->gradients);
     free(self->partials);

@@ -18,6 +18,7 @@ typedef struct {
     model_t model;
     float *params;      /* owned */
     model_room_t *room; /* owned, for one row */
+    sparse_t input;     /* owned; that row */
     bool json;
     bool invert;
     int index;   /* -1 = all images of a file */
@@ -60,7 +61,7 @@ static void s_image(predict_t *self, const char *path, long row, uint8_t *image)
     size_t C = model_classes(&self->model);
     for (size_t i = 0; self->invert && i < D; i++)
         image[i] = (uint8_t)(255 - image[i]);
-    model_room_set_images(self->room, image, NULL);
+    sparse_set(&self->input, 1, D, image, D);
     const float *y = model_forward(&self->model, self->params, self->room, 1);
     size_t predicted = loss_argmax(y, C);
     if (self->json) {
@@ -196,6 +197,7 @@ int cmd_predict(int argc, char **argv)
         goto out;
     self.model = info.model;
     self.room = model_room_new_sparse(&self.model, 1);
+    model_room_set_sparse(self.room, &self.input, NULL, NULL);
     if (s_predict(&self, args.words + 1, args.n_words - 1, &err) == 0)
         status = STATUS_OK;
 out:
@@ -207,6 +209,7 @@ out:
         command_fail(&command, &err, status);
     free(text);
     model_room_destroy(&self.room);
+    sparse_clear(&self.input);
     free(self.params);
     args_clear(&args);
     return status;

@@ -42,6 +42,7 @@ int evaluate(const model_t *model, const float *params, const dataset_t *dataset
     const uint8_t *labels = dataset_labels(dataset);
     double cost = 0;
     model_room_t *room = model_room_new_sparse(model, BATCH_ROWS);
+    sparse_t images = {.picks = NULL};
     float *delta = malloc(BATCH_ROWS * C * sizeof(*delta));
     out->confusion = calloc(C * C, sizeof(*out->confusion));
     out->predictions = malloc(n_rows);
@@ -51,10 +52,11 @@ int evaluate(const model_t *model, const float *params, const dataset_t *dataset
         evaluation_clear(out);
         return err_set(err, "out of memory for %zu rows", n_rows);
     }
+    model_room_set_sparse(room, &images, NULL, NULL);
     for (size_t first = 0; first < n_rows; first += BATCH_ROWS) {
         size_t B = n_rows - first < BATCH_ROWS ? n_rows - first : BATCH_ROWS;
         uint32_t n_correct;
-        model_room_set_images(room, dataset_images(dataset) + first * D, NULL);
+        sparse_set(&images, B, D, dataset_images(dataset) + first * D, D);
         const float *y = model_forward(model, params, room, B);
         cost += loss_sse(y, labels + first, B, C, delta, &n_correct);
         for (size_t r = 0; r < B; r++) {
@@ -63,6 +65,7 @@ int evaluate(const model_t *model, const float *params, const dataset_t *dataset
             confusion_add(out->confusion, (uint32_t)C, labels[first + r], (uint32_t)predicted);
         }
     }
+    sparse_clear(&images);
     out->n_rows = (uint32_t)n_rows;
     out->n_classes = (uint32_t)C;
     out->cost = cost / (double)n_rows;

@@ -33,6 +33,7 @@ struct compute {
     kernel_t kernel;
     const rowcache_t *rows; /* borrowed */
     pool_t *buffers;        /* owned */
+    blocks_t *blocks;       /* owned */
     uint32_t n_threads;
     pthread_t *threads; /* owned */
     int fd;
@@ -76,7 +77,8 @@ static void s_signal_result(const compute_t *self)
 static void *s_thread(void *argument)
 {
     compute_t *self = argument;
-    gradient_t *gradient = gradient_new(&self->model, &self->sampler, self->kernel, self->buffers);
+    gradient_t *gradient =
+        gradient_new(&self->model, &self->sampler, self->kernel, self->buffers, self->blocks);
     pthread_mutex_lock(&self->lock);
     for (;;) {
         task_t *task;
@@ -112,6 +114,7 @@ compute_t *compute_new(uint32_t n_threads, const model_t *model, const sampler_t
     self->kernel = kernel;
     self->rows = rows;
     self->buffers = pool_new(model_params(model) * sizeof(float));
+    self->blocks = blocks_new(sampler, model->n_inputs, BLOCKS_MOST_BYTES);
     self->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     self->threads = calloc(n_threads, sizeof(pthread_t));
     if (self->fd < 0 || !self->threads)
@@ -159,6 +162,7 @@ void compute_destroy(compute_t **self_p)
     pthread_cond_destroy(&self->wake);
     pthread_mutex_destroy(&self->lock);
     pool_destroy(&self->buffers);
+    blocks_destroy(&self->blocks);
     close(self->fd);
     free(self->threads);
     free(self);

@@ -16,12 +16,14 @@ struct gradient {
     pool_t *buffers;    /* borrowed */
     model_room_t *room; /* owned */
     narrow_t *narrow;   /* owned; of the dense kernel only */
+    blocks_t *blocks;   /* borrowed; of the sparse kernel only */
+    block_t block;      /* owned; one that `blocks` does not keep */
     uint32_t *rows;     /* owned; (block_rows) */
     uint8_t *labels;    /* owned; (block_rows) */
 };
 
 gradient_t *gradient_new(const model_t *model, const sampler_t *sampler, kernel_t kernel,
-                         pool_t *buffers)
+                         pool_t *buffers, blocks_t *blocks)
 {
     gradient_t *self = calloc(1, sizeof(*self));
     if (!self)
@@ -29,6 +31,7 @@ gradient_t *gradient_new(const model_t *model, const sampler_t *sampler, kernel_
     self->model = *model;
     self->sampler = *sampler;
     self->buffers = buffers;
+    self->blocks = blocks;
     self->kernel = kernel;
     if (kernel == KERNEL_SPARSE) {
         self->room = model_room_new_sparse(model, sampler->block_rows);
@@ -51,6 +54,7 @@ void gradient_destroy(gradient_t **self_p)
         return;
     model_room_destroy(&self->room);
     narrow_destroy(&self->narrow);
+    block_clear(&self->block);
     free(self->rows);
     free(self->labels);
     free(self);
@@ -75,6 +79,18 @@ static double s_dense(gradient_t *self, const float *params, const uint8_t *imag
     return model_gradient(&self->model, params, self->room, self->labels, B, gradient, n_correct);
 }
 
+static double s_sparse(gradient_t *self, const float *params, const uint8_t *images, uint32_t index,
+                       uint32_t B, float *gradient, uint32_t *n_correct)
+{
+    uint32_t first, end;
+    const block_t *block = blocks_get(self->blocks, index, images, &self->block);
+    sampler_range(&self->sampler, index, &first, &end);
+    for (uint32_t r = 0; r < B; r++)
+        self->rows[r] -= first;
+    model_room_set_sparse(self->room, &block->by_rows, &block->by_columns, self->rows);
+    return model_gradient(&self->model, params, self->room, self->labels, B, gradient, n_correct);
+}
+
 static partial_t s_block(gradient_t *self, const float *params, const uint8_t *images,
                          const uint8_t *labels, uint32_t step, uint32_t block)
 {
@@ -84,13 +100,10 @@ static partial_t s_block(gradient_t *self, const float *params, const uint8_t *i
     double cost;
     for (uint32_t r = 0; r < B; r++)
         self->labels[r] = labels[self->rows[r]];
-    if (self->kernel == KERNEL_SPARSE) {
-        model_room_set_images(self->room, images, self->rows);
-        cost =
-            model_gradient(&self->model, params, self->room, self->labels, B, gradient, &n_correct);
-    } else {
+    if (self->kernel == KERNEL_SPARSE)
+        cost = s_sparse(self, params, images, block, B, gradient, &n_correct);
+    else
         cost = s_dense(self, params, images, B, gradient, &n_correct);
-    }
     return (partial_t){
         .gradient = gradient,
         .cost = cost,

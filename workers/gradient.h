@@ -11,13 +11,14 @@
 #include "math/model.h"
 #include "math/reduce.h"
 #include "math/sampler.h"
+#include "workers/blocks.h"
 
 typedef struct gradient gradient_t;
 
-/* One a thread. `buffers` (of model_params floats; borrowed) is where gradients come from. Never
- * NULL. Needs kernel_open. */
+/* One a thread. `buffers` (of model_params floats; borrowed) is where gradients come from; blocks,
+ * borrowed, are needed for the sparse kernel. Never NULL. Needs kernel_open. */
 gradient_t *gradient_new(const model_t *model, const sampler_t *sampler, kernel_t kernel,
-                         pool_t *buffers);
+                         pool_t *buffers, blocks_t *blocks);
 void gradient_destroy(gradient_t **self_p);
 
 /* Computes the node's partial at params(P) over the rows that `step` samples from its blocks.

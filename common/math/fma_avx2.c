@@ -42,11 +42,4 @@ static size_t s_pick(const uint8_t *s, size_t n, fma_pick_t *picks)
     return (size_t)(next - picks);
 }
 
-static void s_sparse(size_t m, size_t n, size_t k, const uint8_t *s, const uint32_t *rows,
-                     size_t lds, const float *values, const float *b, size_t ldb, float *c,
-                     size_t ldc, uint16_t *room)
-{
-    s_sparse_with(s_pick, m, n, k, s, rows, lds, values, b, ldb, c, ldc, room);
-}
-
-const fma_table_t fma_table_avx2 = {s_gemm, s_sparse};
+const fma_table_t fma_table_avx2 = {s_gemm, s_pick, s_walk_all, s_keep_each};

@@ -3,19 +3,14 @@
 #define FMA_ROWS 8
 #include "math/fma_impl.h"
 
-/* The first n of 32 bytes. */
-static inline __mmask32 s_first_32(size_t n)
-{
-    return n < 32 ? (__mmask32)((1u << n) - 1) : 0xffffffffu;
-}
-
 static size_t s_pick(const uint8_t *s, size_t n, fma_pick_t *picks)
 {
     const __m512i step = _mm512_set1_epi32(16);
     __m512i which = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     fma_pick_t *next = picks;
     for (size_t i = 0; i < n; i += 16) {
-        __m128i bytes = _mm_maskz_loadu_epi8((__mmask16)s_first_32(n - i), s + i);
+        __m128i bytes =
+            _mm_maskz_loadu_epi8(n - i < 16 ? (__mmask16)((1u << (n - i)) - 1) : 0xffff, s + i);
         __mmask16 some = _mm_test_epi8_mask(bytes, bytes);
         __m512i pairs = _mm512_slli_epi32(_mm512_cvtepu8_epi32(bytes), 8);
         pairs = _mm512_maskz_compress_epi32(some, _mm512_or_si512(pairs, which));
@@ -26,41 +21,72 @@ static size_t s_pick(const uint8_t *s, size_t n, fma_pick_t *picks)
     return (size_t)(next - picks);
 }
 
-static void s_sparse(size_t m, size_t n, size_t k, const uint8_t *s, const uint32_t *rows,
-                     size_t lds, const float *values, const float *b, size_t ldb, float *c,
-                     size_t ldc, uint16_t *room)
-{
-    s_sparse_with(s_pick, m, n, k, s, rows, lds, values, b, ldb, c, ldc, room);
-}
+/* The lists are copied as one; each start in the copy follows from how many were kept up to there.
+ */
+typedef struct {
+    uint32_t before; /* picks kept before these */
+    uint32_t kept;   /* which of these are */
+} some_t;
 
-const fma_table_t fma_table_avx512 = {s_gemm, s_sparse};
+#define MOST_PICKS (FMA_LISTS * FMA_TILE)
 
-__attribute__((target("avx512vbmi2"))) static size_t s_pick_32(const uint8_t *s, size_t n,
-                                                               fma_pick_t *picks)
+LANES_BODY void s_find_starts(const some_t *some, unsigned width, const uint32_t *starts,
+                              size_t n_lists, uint32_t *to_starts)
 {
-    const __m512i step = _mm512_set1_epi16(32);
-    __m512i which = _mm512_cvtepu8_epi16(_mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
-                                                          13, 14, 15, 16, 17, 18, 19, 20, 21, 22,
-                                                          23, 24, 25, 26, 27, 28, 29, 30, 31));
-    fma_pick_t *next = picks;
-    for (size_t i = 0; i < n; i += 32) {
-        __m256i bytes = _mm256_maskz_loadu_epi8(s_first_32(n - i), s + i);
-        __mmask32 some = _mm256_test_epi8_mask(bytes, bytes);
-        __m512i pairs = _mm512_slli_epi16(_mm512_cvtepu8_epi16(bytes), 8);
-        pairs = _mm512_maskz_compress_epi16(some, _mm512_or_si512(pairs, which));
-        _mm512_storeu_si512(next, pairs);
-        which = _mm512_add_epi16(which, step);
-        next += _mm_popcnt_u32(some);
+    for (size_t l = 0; l <= n_lists; l++) {
+        uint32_t at = starts[l] - starts[0];
+        uint32_t below = (1u << at % width) - 1;
+        to_starts[l] =
+            some[at / width].before + (uint32_t)_mm_popcnt_u32(some[at / width].kept & below);
     }
-    return (size_t)(next - picks);
 }
 
-__attribute__((target("avx512vbmi2"))) static void
-s_sparse_vbmi2(size_t m, size_t n, size_t k, const uint8_t *s, const uint32_t *rows, size_t lds,
-               const float *values, const float *b, size_t ldb, float *c, size_t ldc,
-               uint16_t *room)
+/* 16 picks at a time: the ranks are bytes of 32 words, which one permutation looks up. */
+static void s_keep(const fma_pick_t *picks, const uint32_t *starts, size_t n_lists,
+                   const uint8_t *ranks, fma_pick_t *to, uint32_t *to_starts)
 {
-    s_sparse_with(s_pick_32, m, n, k, s, rows, lds, values, b, ldb, c, ldc, room);
+    const __m512i low = _mm512_loadu_si512(ranks), high = _mm512_loadu_si512(ranks + 64);
+    some_t some[MOST_PICKS / 16 + 1];
+    uint32_t n = starts[n_lists] - starts[0], kept = 0;
+    for (uint32_t i = 0; i <= n; i += 16) {
+        __m256i pairs = _mm256_loadu_si256((const void *)(picks + starts[0] + i));
+        __m512i pick = _mm512_cvtepu16_epi32(pairs);
+        __m512i word = _mm512_and_si512(_mm512_srli_epi32(pick, 2), _mm512_set1_epi32(31));
+        __m512i shift = _mm512_slli_epi32(_mm512_and_si512(pick, _mm512_set1_epi32(3)), 3);
+        __m512i rank = _mm512_srlv_epi32(_mm512_permutex2var_epi32(low, word, high), shift);
+        __mmask16 which = _mm512_test_epi32_mask(rank, _mm512_set1_epi32(FMA_KEPT));
+        rank = _mm512_and_si512(rank, _mm512_set1_epi32(FMA_KEPT - 1));
+        pick = _mm512_or_si512(_mm512_and_si512(pick, _mm512_set1_epi32(0xff00)), rank);
+        pick = _mm512_maskz_compress_epi32(which, pick);
+        _mm256_storeu_si256((void *)(to + kept), _mm512_cvtepi32_epi16(pick));
+        some[i / 16] = (some_t){kept, which};
+        kept += (uint32_t)_mm_popcnt_u32(which);
+    }
+    s_find_starts(some, 16, starts, n_lists, to_starts);
 }
 
-const fma_table_t fma_table_vbmi2 = {s_gemm, s_sparse_vbmi2};
+const fma_table_t fma_table_avx512 = {s_gemm, s_pick, s_walk_all, s_keep};
+
+/* 32 at a time: the ranks are bytes, of which one permutation looks up 64. */
+__attribute__((target("avx512vbmi,avx512vbmi2"))) static void
+s_keep_32(const fma_pick_t *picks, const uint32_t *starts, size_t n_lists, const uint8_t *ranks,
+          fma_pick_t *to, uint32_t *to_starts)
+{
+    const __m512i low = _mm512_loadu_si512(ranks), high = _mm512_loadu_si512(ranks + 64);
+    some_t some[MOST_PICKS / 32 + 1];
+    uint32_t n = starts[n_lists] - starts[0], kept = 0;
+    for (uint32_t i = 0; i <= n; i += 32) {
+        __m512i pick = _mm512_loadu_si512(picks + starts[0] + i);
+        __builtin_prefetch(picks + starts[0] + i + FMA_SOON);
+        __m512i rank = _mm512_permutex2var_epi8(low, pick, high);
+        __mmask32 which = _mm512_test_epi16_mask(rank, _mm512_set1_epi16(FMA_KEPT));
+        /* where a bit is set the rank's, elsewhere the pick's */
+        pick = _mm512_ternarylogic_epi32(_mm512_set1_epi16(FMA_KEPT - 1), rank, pick, 0xca);
+        _mm512_storeu_si512(to + kept, _mm512_maskz_compress_epi16(which, pick));
+        some[i / 32] = (some_t){kept, which};
+        kept += (uint32_t)_mm_popcnt_u32(which);
+    }
+    s_find_starts(some, 32, starts, n_lists, to_starts);
+}
+
+const fma_table_t fma_table_vbmi2 = {s_gemm, s_pick, s_walk_all, s_keep_32};

@@ -10,9 +10,6 @@
 
 #define PANEL 4
 
-/* Writes the picks of n <= FMA_TILE bytes, in order; returns how many. */
-typedef size_t pick_t(const uint8_t *s, size_t n, fma_pick_t *picks);
-
 /* c = (or, unless it is the first tile, +=) n picks times n_vectors vectors of B's columns, of the
  * last of which `some` lanes are there when it is cut. */
 LANES_BODY void s_walk(int n_vectors, bool cut, lanes_mask_t some, bool first,
@@ -29,7 +26,7 @@ LANES_BODY void s_walk(int n_vectors, bool cut, lanes_mask_t some, bool first,
             sum[v] = lanes_load(c + v * LANES);
     }
     for (size_t i = 0; i < n; i++) {
-        lanes_t x = lanes_all(values[picks[i] >> 8]);
+        lanes_t x = lanes_all_from(&values[picks[i] >> 8]);
         const float *row = b + (picks[i] & 255) * ldb;
         for (int v = 0; v < n_vectors; v++) {
             bool last = cut && v == n_vectors - 1;
@@ -79,42 +76,17 @@ LANES_BODY void s_walk_row(size_t n, bool first, const fma_pick_t *picks, size_t
     }
 }
 
-LANES_BODY void s_sparse_with(pick_t *pick, size_t m, size_t n, size_t k, const uint8_t *s,
-                              const uint32_t *rows, size_t lds, const float *values, const float *b,
-                              size_t ldb, float *c, size_t ldc, uint16_t *room)
+static void s_walk_all(const fma_pick_t *picks, const uint32_t *starts, const uint32_t *rows,
+                       size_t n_rows, bool first, size_t n, const float *values, const float *b,
+                       size_t ldb, float *c, size_t ldc)
 {
-    size_t n_tiles = (k + FMA_TILE - 1) / FMA_TILE;
-    uint16_t *counts = room; /* (n_tiles, FMA_GROUP) */
-    fma_pick_t *all = room + n_tiles * FMA_GROUP;
-    const fma_pick_t *at[FMA_GROUP]; /* each row's next pick */
-    for (size_t first = 0; first < m; first += FMA_GROUP) {
-        size_t n_rows = m - first < FMA_GROUP ? m - first : FMA_GROUP;
-        fma_pick_t *next = all;
-        for (size_t i = 0; i < n_rows; i++) {
-            const uint8_t *row = s + (rows ? rows[first + i] : first + i) * lds;
-            at[i] = next;
-            for (size_t tile = 0; tile < n_tiles; tile++) {
-                size_t left = k - tile * FMA_TILE;
-                size_t count = pick(row + tile * FMA_TILE, left < FMA_TILE ? left : FMA_TILE, next);
-                counts[tile * FMA_GROUP + i] = (uint16_t)count;
-                next += count;
-            }
-        }
-        for (size_t tile = 0; tile < n_tiles; tile++) {
-            for (size_t i = 0; i < n_rows; i++) {
-                size_t count = counts[tile * FMA_GROUP + i];
-                /* the next group's rows lie anywhere in memory: they are on their way meanwhile */
-                if (rows && first + FMA_GROUP + i < m) {
-                    const uint8_t *soon = s + rows[first + FMA_GROUP + i] * lds + tile * FMA_TILE;
-                    __builtin_prefetch(soon, 0, 2);
-                    __builtin_prefetch(soon + FMA_TILE / 2, 0, 2);
-                }
-                if (tile == 0 || count > 0)
-                    s_walk_row(n, tile == 0, at[i], count, values, b + tile * FMA_TILE * ldb, ldb,
-                               c + (first + i) * ldc);
-                at[i] += count;
-            }
-        }
+    for (size_t i = 0; i < n_rows; i++) {
+        size_t list = rows ? rows[i] : i;
+        size_t count = starts[list + 1] - starts[list];
+        if (rows)
+            __builtin_prefetch(picks + starts[list] + FMA_SOON);
+        if (first || count > 0)
+            s_walk_row(n, first, picks + starts[list], count, values, b, ldb, c + i * ldc);
     }
 }
 
@@ -162,4 +134,20 @@ static void s_gemm(size_t m, size_t n, size_t k, const float *a, size_t a_row, s
     if (column < n)
         s_strip(true, lanes_first(n - column), m, k, a, a_row, a_column, b + column, ldb,
                 c + column, ldc);
+}
+
+/* fma_table_t's keep, a pick at a time. */
+static inline void s_keep_each(const fma_pick_t *picks, const uint32_t *starts, size_t n_lists,
+                               const uint8_t *ranks, fma_pick_t *to, uint32_t *to_starts)
+{
+    uint32_t kept = 0;
+    for (size_t l = 0; l < n_lists; l++) {
+        to_starts[l] = kept;
+        for (uint32_t i = starts[l]; i < starts[l + 1]; i++) {
+            unsigned rank = ranks[picks[i] & (FMA_TILE - 1)];
+            to[kept] = (fma_pick_t)((picks[i] & 0xff00u) | (rank & (FMA_KEPT - 1)));
+            kept += rank >= FMA_KEPT;
+        }
+    }
+    to_starts[n_lists] = kept;
 }

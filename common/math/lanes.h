@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define LANES      16
 #define LANES_BODY static inline __attribute__((always_inline))
@@ -26,6 +27,16 @@ LANES_BODY lanes_t lanes_zero(void)
 LANES_BODY lanes_t lanes_all(float x)
 {
     return _mm512_set1_ps(x);
+}
+
+/* *p in all, by way of an integer register: vector loads, of which the CPU does one or two at a
+ * time, are left to others. */
+LANES_BODY lanes_t lanes_all_from(const float *p)
+{
+    uint32_t bits;
+    memcpy(&bits, p, sizeof(bits));
+    __asm__("" : "+r"(bits));
+    return _mm512_castsi512_ps(_mm512_set1_epi32((int)bits));
 }
 
 LANES_BODY lanes_t lanes_load(const float *p)
@@ -82,6 +93,15 @@ LANES_BODY lanes_t lanes_all(float x)
     return (lanes_t){all, all};
 }
 
+LANES_BODY lanes_t lanes_all_from(const float *p)
+{
+    uint32_t bits;
+    memcpy(&bits, p, sizeof(bits));
+    __asm__("" : "+r"(bits));
+    __m256 all = _mm256_castsi256_ps(_mm256_set1_epi32((int)bits));
+    return (lanes_t){all, all};
+}
+
 LANES_BODY lanes_t lanes_load(const float *p)
 {
     return (lanes_t){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
@@ -133,6 +153,11 @@ LANES_BODY lanes_t lanes_all(float x)
     for (int i = 0; i < LANES; i++)
         all.lane[i] = x;
     return all;
+}
+
+LANES_BODY lanes_t lanes_all_from(const float *p)
+{
+    return lanes_all(*p);
 }
 
 LANES_BODY lanes_t lanes_zero(void)

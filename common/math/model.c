@@ -13,8 +13,7 @@
 #include "math/rng.h"
 #include "math/vec.h"
 
-#define ROWS_ROUND 64 /* rows of a transposed block, for aligned loads */
-#define MAX_UNITS  65536u
+#define MAX_UNITS 65536u
 
 struct model_room {
     float *a[MODEL_MAX_LAYERS + 1]; /* owned; a[0] the input, a[l + 1] layer l's output */
@@ -22,11 +21,9 @@ struct model_room {
     size_t max_rows;
     /* Of the sparse kernel only. */
     bool sparse;
-    const uint8_t *images; /* borrowed */
-    const uint32_t *rows;  /* borrowed; NULL: the images' first ones */
-    uint8_t *columns;      /* owned; (D, max_rows), rows rounded up to ROWS_ROUND */
-    uint16_t *picks;       /* owned; for fma_sparse */
-    float *transposed;     /* owned; the largest W but the first layer's */
+    const sparse_t *by_rows, *by_columns; /* borrowed */
+    const uint32_t *rows;                 /* borrowed */
+    float *transposed;                    /* owned; the largest W but the first layer's */
 };
 
 int model_check(const model_t *self, err_t *err)
@@ -142,31 +139,24 @@ model_room_t *model_room_new(const model_t *self, size_t max_rows)
     return room;
 }
 
-static size_t s_round_rows(size_t B)
-{
-    return (B + ROWS_ROUND - 1) / ROWS_ROUND * ROWS_ROUND;
-}
-
 model_room_t *model_room_new_sparse(const model_t *self, size_t max_rows)
 {
     model_room_t *room = s_room_new(self, max_rows);
-    size_t D = self->n_inputs, rows = s_round_rows(max_rows), largest = 0;
+    size_t largest = 0;
     for (uint32_t l = 1; l < self->n_layers; l++) {
         size_t weights = model_layer_inputs(self, l) * self->layers[l].units;
         largest = weights > largest ? weights : largest;
     }
     room->sparse = true;
-    room->columns = aligned_alloc(ROWS_ROUND, D * rows);
-    room->picks = s_array(fma_sparse_room(D > rows ? D : rows), sizeof(uint16_t));
     room->transposed = s_matrix(largest, 1);
-    if (!room->columns)
-        abort();
     return room;
 }
 
-void model_room_set_images(model_room_t *room, const uint8_t *images, const uint32_t *rows)
+void model_room_set_sparse(model_room_t *room, const sparse_t *by_rows, const sparse_t *by_columns,
+                           const uint32_t *rows)
 {
-    room->images = images;
+    room->by_rows = by_rows;
+    room->by_columns = by_columns;
     room->rows = rows;
 }
 
@@ -180,8 +170,6 @@ void model_room_destroy(model_room_t **self_p)
         free(self->a[i]);
     free(self->delta[0]);
     free(self->delta[1]);
-    free(self->columns);
-    free(self->picks);
     free(self->transposed);
     free(self);
 }
@@ -199,7 +187,7 @@ static void s_forward(const model_room_t *room, uint32_t l, const float *W, size
     if (!room->sparse)
         blas_gemm(false, false, B, H, D, room->a[l], D, W, H, z, H);
     else if (l == 0)
-        fma_sparse(B, H, D, room->images, room->rows, D, W, H, z, H, room->picks);
+        sparse_gemm_rows(room->by_rows, room->rows, B, H, W, H, z, H);
     else
         fma_gemm(B, H, D, room->a[l], D, 1, W, H, z, H);
 }
@@ -211,9 +199,7 @@ static void s_weights(const model_room_t *room, uint32_t l, const float *delta, 
     if (!room->sparse) {
         blas_gemm(true, false, D, H, B, room->a[l], D, delta, H, G, H);
     } else if (l == 0) {
-        size_t rows = s_round_rows(B);
-        fma_transpose(B, D, room->images, room->rows, D, room->columns, rows);
-        fma_sparse(D, H, B, room->columns, NULL, rows, delta, H, G, H, room->picks);
+        sparse_gemm_columns(room->by_columns, room->rows, B, H, delta, H, G, H);
     } else {
         fma_gemm(D, H, B, room->a[l], 1, D, delta, H, G, H);
     }

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "math/activation.h"
+#include "math/sparse.h"
 
 #define MODEL_MAX_LAYERS 32
 #define MODEL_MAX_PARAMS (((size_t)1 << 31) - 1)
@@ -55,12 +56,14 @@ void model_room_destroy(model_room_t **self_p);
 float *model_room_input(model_room_t *room);
 
 /* The same for the sparse kernel (kernel.h): products by fma.h, and inputs that are bytes, which
- * stay where they are and have no matrix to fill. */
+ * stand elsewhere. */
 model_room_t *model_room_new_sparse(const model_t *self, size_t max_rows);
 
-/* Row r of the input is row rows[r], or r when rows is NULL, of images (any number, D), byte / 255.
- * Both are borrowed until the room is used for others. */
-void model_room_set_images(model_room_t *room, const uint8_t *images, const uint32_t *rows);
+/* Row r of the input is row rows[r] (ascending; r when rows is NULL) of by_rows(n,D), byte / 255.
+ * by_columns(D,n), the transpose, is for model_gradient alone. All are borrowed until the room is
+ * used for others. */
+void model_room_set_sparse(model_room_t *room, const sparse_t *by_rows, const sparse_t *by_columns,
+                           const uint32_t *rows);
 
 /* Forward pass of the B rows in the room's input; returns (B, classes), borrowed from the room.
  * Needs blas_open unless the room is for the sparse kernel. */

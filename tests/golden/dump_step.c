@@ -75,7 +75,8 @@ int main(int argc, char **argv)
         return 1;
     }
     pool_t *buffers = pool_new(n_params * sizeof(float));
-    gradient_t *gradient = gradient_new(&model, &sampler, kernel_of(argv[9]), buffers);
+    blocks_t *blocks = blocks_new(&sampler, model.n_inputs, SIZE_MAX);
+    gradient_t *gradient = gradient_new(&model, &sampler, kernel_of(argv[9]), buffers, blocks);
     node_t root = {node_root_level(sampler_blocks(&sampler)), 0};
     partial_t sum;
     FILE *out = fopen(argv[8], "wbe");
@@ -90,6 +91,7 @@ int main(int argc, char **argv)
     if (out && fclose(out) != 0)
         status = 1;
     gradient_destroy(&gradient);
+    blocks_destroy(&blocks);
     pool_destroy(&buffers);
     dataset_destroy(&data);
     free(params);

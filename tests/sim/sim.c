@@ -127,7 +127,7 @@ static void s_calm(const server_job_t *job, float *weights)
 {
     size_t n_params = model_params(&job->model);
     pool_t *buffers = pool_new(n_params * sizeof(float));
-    gradient_t *gradient = gradient_new(&job->model, &job->sampler, KERNEL_DENSE, buffers);
+    gradient_t *gradient = gradient_new(&job->model, &job->sampler, KERNEL_DENSE, buffers, NULL);
     optimizer_state_t state = job->optimizer;
     optimizer_t *optimizer = optimizer_new(n_params, &state);
     static const _Atomic uint64_t never = 0;

@@ -262,7 +262,7 @@ static void s_start_worker(world_t *self, peer_t *peer)
     peer->block_ms = 0.2 + world_uniform(self) * (world_chance(self, 0.2) ? 20 : 2);
     peer->session = session_new(&hello, s_can_run, NULL, 1 + (uint32_t)(world_random(self) % 2));
     peer->gradient =
-        gradient_new(&self->job.model, &self->job.sampler, KERNEL_DENSE, self->buffers);
+        gradient_new(&self->job.model, &self->job.sampler, KERNEL_DENSE, self->buffers, NULL);
 }
 
 static void s_start(world_t *self, peer_t *peer)

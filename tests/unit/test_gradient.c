@@ -31,7 +31,7 @@ static void s_open(fixture_t *self, uint32_t n_rows)
     self->data = tiny_data(n_rows);
     self->n_params = model_params(&self->model);
     self->pool = pool_new(self->n_params * sizeof(float));
-    self->gradient = gradient_new(&self->model, &self->sampler, KERNEL_DENSE, self->pool);
+    self->gradient = gradient_new(&self->model, &self->sampler, KERNEL_DENSE, self->pool, NULL);
     self->params = malloc(self->n_params * sizeof(float));
     model_init_uniform(&self->model, 1, self->params);
 }

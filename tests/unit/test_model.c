@@ -126,8 +126,11 @@ static void s_check_gradient(bool sparse)
         images[i] = i % 3 ? (uint8_t)(i * 37) : 0;
         x[i] = (float)images[i] / 255.0f;
     }
+    sparse_t by_rows = {.picks = NULL}, by_columns = {.picks = NULL};
+    sparse_set(&by_rows, B, 7, images, 7);
+    sparse_set_transposed(&by_columns, 7, B, images, 7);
     if (sparse)
-        model_room_set_images(room, images, NULL);
+        model_room_set_sparse(room, &by_rows, &by_columns, NULL);
     else
         memcpy(model_room_input(room), x, sizeof(x));
     for (int r = 0; r < B; r++)
@@ -152,6 +155,8 @@ static void s_check_gradient(bool sparse)
     cost = model_gradient(&model, params, room, labels, 0, gradient, &n_correct);
     assert_true(cost == 0 && n_correct == 0 && gradient[0] == 0 && gradient[n - 1] == 0);
     model_room_destroy(&room);
+    sparse_clear(&by_rows);
+    sparse_clear(&by_columns);
     free(params);
     free(gradient);
 }
