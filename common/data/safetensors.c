@@ -131,6 +131,14 @@ void safetensors_add(safetensors_t *self, const char *name, const size_t *shape,
     }
 }
 
+void safetensors_add_owned(safetensors_t *self, const char *name, const size_t *shape,
+                           size_t n_dims, float **data_p)
+{
+    safetensors_add(self, name, shape, n_dims, *data_p);
+    s_find(self, name, NULL)->owned = *data_p;
+    *data_p = NULL;
+}
+
 /* The header's JSON in a new string; NULL with *err set. */
 static char *s_make_header(const safetensors_t *self, const char *path, err_t *err)
 {

@@ -32,6 +32,10 @@ void safetensors_set_meta(safetensors_t *self, const char *key, const char *valu
 void safetensors_add(safetensors_t *self, const char *name, const size_t *shape, size_t n_dims,
                      const float *data);
 
+/* The same with data from malloc that the file takes over. */
+void safetensors_add_owned(safetensors_t *self, const char *name, const size_t *shape,
+                           size_t n_dims, float **data_p);
+
 /* Writes the file atomically. Returns 0 or -1. */
 int safetensors_write(const safetensors_t *self, const char *path, err_t *err);
 
