@@ -58,6 +58,7 @@ int cmd_server(int argc, char **argv)
         {.name = "output", .metavar = "DIR", .key = "output.path"},
         {.name = "bind", .metavar = "ENDPOINT", .key = "server.bind"},
         {.name = "steps", .metavar = "N", .key = "training.steps"},
+        {.name = "init", .metavar = "FILE", .key = "model.init_file"},
         {.name = "resume",
          .metavar = "DIR",
          .help = "Go on with the run in DIR, from its newest checkpoint, bit for bit; its "

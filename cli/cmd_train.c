@@ -55,6 +55,7 @@ int cmd_train(int argc, char **argv)
         {.name = "data", .metavar = "DIR", .key = "data.path"},
         {.name = "output", .metavar = "DIR", .key = "output.path"},
         {.name = "steps", .metavar = "N", .key = "training.steps"},
+        {.name = "init", .metavar = "FILE", .key = "model.init_file"},
         {.name = "resume",
          .metavar = "DIR",
          .help = "Go on with the run in DIR, from its newest checkpoint, bit for bit; its "

@@ -38,6 +38,12 @@ int command_settings(const args_t *args, const char *resume, settings_t *setting
     const char *config = args->n_words ? args->words[0] : left;
     int r = settings_load(settings, config, args->overrides, args->n_overrides, err);
     for (int i = 0; resume && i < args->n_overrides && r == 0; i++)
+        if (strcmp(args->overrides[i].option, "init") == 0)
+            r = err_set(err,
+                        "--init %s begins a training and --resume %s goes on with one; expected "
+                        "one of the two",
+                        args->overrides[i].text, resume);
+    for (int i = 0; resume && i < args->n_overrides && r == 0; i++)
         if (s_is_output(&args->overrides[i]) && strcmp(settings->output.path, resume) != 0)
             r = err_set(err, "--resume %s goes on in that folder; expected no other output",
                         resume);

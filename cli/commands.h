@@ -21,6 +21,7 @@ int cmd_bench(int argc, char **argv);
 int cmd_data(int argc, char **argv);
 int cmd_evaluate(int argc, char **argv);
 int cmd_export(int argc, char **argv);
+int cmd_import(int argc, char **argv);
 int cmd_plot(int argc, char **argv);
 int cmd_predict(int argc, char **argv);
 int cmd_relay(int argc, char **argv);
@@ -36,7 +37,7 @@ bool command_begin(const args_command_t *command, int argc, char **argv, args_t 
 
 /* Fills *settings (initialised) from the command line of a command that trains: CONFIG if it was
  * given, else, with resume (may be NULL), that run's config.yaml; then the overrides; with resume
- * output.path is that folder. Returns 0 or -1. */
+ * output.path is that folder, and --init is refused. Returns 0 or -1. */
 int command_settings(const args_t *args, const char *resume, settings_t *settings, err_t *err);
 
 /* --chaos of a command that takes part in a training: *text becomes its value. */

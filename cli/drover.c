@@ -27,6 +27,7 @@ static const command_t s_commands[] = {
     {"evaluate", "cost, accuracy and confusion of a model on a data set", cmd_evaluate},
     {"predict", "classify single images with a model", cmd_predict},
     {"export", "write a model as ONNX, for other programs", cmd_export},
+    {"import", "make a model of weights of another program", cmd_import},
     {"bench", "measure what a step costs", cmd_bench},
     {"plot", "draw the pictures of a run again", cmd_plot},
     {"version", "print the version", s_version},

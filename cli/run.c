@@ -27,6 +27,7 @@
 #include "math/confusion.h"
 #include "parameter_server/checkpoint.h"
 #include "parameter_server/metrics.h"
+#include "parameter_server/weights.h"
 
 struct run {
     const settings_t *settings; /* borrowed */
@@ -36,6 +37,8 @@ struct run {
     model_t model;
     output_t *output;
     progress_t *progress;
+    float *init; /* (P) to begin with, of model.init_file; NULL when drawn or not needed any more */
+    char init_digest[WEIGHTS_DIGEST_SIZE]; /* of what the run began with; "" when it was drawn */
     server_record_t *last; /* of the newest step, or what the checkpoint says of it; or NULL */
     double *costs;         /* (n_done) */
     double *accuracies;    /* (n_done) */
@@ -93,6 +96,8 @@ static int s_check_checkpoint(const run_t *self, const checkpoint_info_t *info,
              driver->down != settings->training.bold_driver.down ||
              driver->rollback != settings->training.bold_driver.rollback)
         what = "another training.bold_driver";
+    else if (!settings->model.init_file[0] != !info->init[0])
+        what = "another model.init_file";
     else if (!s_fits_kernel(settings->numerics.kernel, info->kernel))
         what = "another numerics.kernel";
     if (!what && info->step > (uint32_t)settings->training.steps)
@@ -154,6 +159,7 @@ static int s_resume(run_t *self, err_t *err)
     last->run = state.run;
     last->learning_rate = state.optimizer.driver.rate;
     memcpy(last->kernel, info.kernel, sizeof(last->kernel));
+    memcpy(self->init_digest, info.init, sizeof(self->init_digest));
     frame_copy_of(&last->weights, params, model_params(&self->model) * sizeof(float));
     self->n_done = info.step;
     if (info.step > 0) {
@@ -163,6 +169,55 @@ static int s_resume(run_t *self, err_t *err)
     log_info("run.resumed", "folder=%s step=%u", self->folder, info.step);
     r = 0;
 out:
+    free(params);
+    return r;
+}
+
+/* Is the file, or the folder, in that one? */
+static bool s_is_within(const char *path, const char *folder)
+{
+    char *real_path = realpath(path, NULL);
+    char *real_folder = realpath(folder, NULL);
+    size_t n = real_folder ? strlen(real_folder) : 0;
+    bool within = real_path && real_folder && strncmp(real_path, real_folder, n) == 0 &&
+                  (real_path[n] == '/' || real_path[n] == '\0');
+    free(real_path);
+    free(real_folder);
+    return within;
+}
+
+/* What the training begins with. One that goes on has its weights from the checkpoint and needs the
+ * file no more; but where it still is, it must be the one that it began with. */
+static int s_init(run_t *self, err_t *err)
+{
+    const char *path = self->settings->model.init_file;
+    char digest[WEIGHTS_DIGEST_SIZE];
+    if (!path[0] || (self->last && !file_exists(path)))
+        return 0;
+    if (s_is_within(path, self->folder))
+        return err_set(err,
+                       "model.init_file: %s is in the run's own folder, %s, which it clears; "
+                       "expected another",
+                       path, self->folder);
+    safetensors_t *file = weights_open(path, err);
+    float *params = malloc(model_params(&self->model) * sizeof(float));
+    int r = -1;
+    if (!params)
+        abort();
+    if (!file || weights_take(file, path, &self->model, params, digest, err) != 0)
+        err_prefix(err, "model.init_file");
+    else if (self->last && strcmp(digest, self->init_digest) != 0)
+        err_set(err, "%s: its checkpoint is of another model.init_file than %s is now",
+                self->folder, path);
+    else
+        r = 0;
+    if (r == 0 && !self->last) {
+        self->init = params;
+        params = NULL;
+        memcpy(self->init_digest, digest, sizeof(digest));
+        log_info("run.init", "file=%s digest=%s", path, digest);
+    }
+    safetensors_destroy(&file);
     free(params);
     return r;
 }
@@ -181,7 +236,7 @@ run_t *run_new(const settings_t *settings, bool resume, err_t *err)
     self->folder = run_folder(settings);
     if (!self->folder)
         abort();
-    if (resume && s_resume(self, err) != 0)
+    if ((resume && s_resume(self, err) != 0) || s_init(self, err) != 0)
         goto fail;
     return self;
 fail:
@@ -203,6 +258,7 @@ void run_destroy(run_t **self_p)
     dataset_destroy(&self->train);
     dataset_destroy(&self->test);
     free(self->folder);
+    free(self->init);
     free(self->costs);
     free(self->accuracies);
     free(self->step_ms);
@@ -227,6 +283,7 @@ server_job_t run_job(const run_t *self, const char *bind)
         .audit = settings->server.audit,
         .bind = bind,
         .data = self->train,
+        .weights = self->init,
     };
     settings_kernel_t kernel = settings->numerics.kernel;
     if (kernel == SETTINGS_KERNEL_SPARSE ||
@@ -323,6 +380,7 @@ static checkpoint_info_t s_info(const run_t *self)
     };
     (void)snprintf(info.digest, sizeof(info.digest), "%s", dataset_digest(self->train));
     (void)snprintf(info.kernel, sizeof(info.kernel), "%s", self->last->kernel);
+    memcpy(info.init, self->init_digest, sizeof(info.init));
     return info;
 }
 

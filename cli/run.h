@@ -14,9 +14,10 @@ typedef struct run run_t;
 /* output.path, or a folder below runs/ named by the time; the caller's. */
 char *run_folder(const settings_t *settings);
 
-/* Loads the data that the settings name and checks them against the network. settings is borrowed
- * for the run's life. With `resume` the run goes on from the newest whole checkpoint in its output
- * folder, which must be of the same training; a folder without any begins anew. NULL with *err. */
+/* Loads the data that the settings name, and the weights to begin with, and checks them against the
+ * network. settings is borrowed for the run's life. With `resume` the run goes on from the newest
+ * whole checkpoint in its output folder, which must be of the same training; a folder without any
+ * begins anew. NULL with *err. */
 run_t *run_new(const settings_t *settings, bool resume, err_t *err);
 void run_destroy(run_t **self_p);
 

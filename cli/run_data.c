@@ -61,7 +61,7 @@ int run_data_check(const model_t *model, const dataset_t *data, const char *whic
     return 0;
 }
 
-static model_t s_model(const settings_t *settings, size_t n_inputs)
+model_t run_data_network(const settings_t *settings, size_t n_inputs)
 {
     model_t model = {.n_inputs = (uint32_t)n_inputs,
                      .n_layers = (uint32_t)settings->model.n_layers};
@@ -76,7 +76,7 @@ static model_t s_model(const settings_t *settings, size_t n_inputs)
 
 int run_data_model(const settings_t *settings, const dataset_t *train, model_t *model, err_t *err)
 {
-    *model = s_model(settings, dataset_inputs(train));
+    *model = run_data_network(settings, dataset_inputs(train));
     if (model_check(model, err) != 0)
         return err_prefix(err, "model.layers");
     return run_data_check(model, train, "training", err);

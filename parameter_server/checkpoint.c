@@ -14,7 +14,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/pool.h"
-#include "data/safetensors.h"
 #include "parameter_server/model_file.h"
 #include "proto/wire.h"
 
@@ -70,6 +69,8 @@ static uint64_t s_digest(const checkpoint_info_t *info, const float *params,
     model_describe(&info->model, shape, sizeof(shape));
     int n = snprintf(text, sizeof(text), "%s %u %" PRIu64 " %s %s %" PRIx64, shape, info->step,
                      info->seed, info->digest, info->kernel, wire_digest(params, bytes));
+    if (info->init[0])
+        n += snprintf(text + n, sizeof(text) - (size_t)n, " %s", info->init);
     if (state) {
         const optimizer_state_t *optimizer = &state->optimizer;
         const bold_driver_t *driver = &optimizer->driver;
@@ -96,6 +97,8 @@ int checkpoint_write(const char *path, const checkpoint_info_t *info, const floa
     safetensors_set_meta(file, "format_version", FORMAT_VERSION);
     safetensors_set_meta(file, "data_digest", info->digest);
     safetensors_set_meta(file, "kernel", info->kernel);
+    if (info->init[0])
+        safetensors_set_meta(file, "init_digest", info->init);
     s_set_u64(file, "step", info->step);
     s_set_u64(file, "seed", info->seed);
     s_set_u64(file, "digest", s_digest(info, params, state));
@@ -176,7 +179,9 @@ static int s_read_info(const safetensors_t *file, const char *path, checkpoint_i
         model_file_number(file, path, "step", UINT32_MAX, &step, err) != 0 ||
         model_file_number(file, path, "seed", UINT64_MAX, &info->seed, err) != 0 ||
         s_get_text(file, path, "data_digest", info->digest, sizeof(info->digest), err) != 0 ||
-        s_get_text(file, path, "kernel", info->kernel, sizeof(info->kernel), err) != 0)
+        s_get_text(file, path, "kernel", info->kernel, sizeof(info->kernel), err) != 0 ||
+        (safetensors_meta(file, "init_digest") &&
+         s_get_text(file, path, "init_digest", info->init, sizeof(info->init), err) != 0))
         return -1;
     info->step = (uint32_t)step;
     return 0;
@@ -250,15 +255,12 @@ static int s_read_state(const safetensors_t *file, const char *path, size_t n_pa
     return r;
 }
 
-int checkpoint_read(const char *path, checkpoint_info_t *info, float **params,
-                    checkpoint_state_t *state, err_t *err)
+int checkpoint_parse(const safetensors_t *file, const char *path, checkpoint_info_t *info,
+                     float **params, checkpoint_state_t *state, err_t *err)
 {
     int r = -1;
     float *values = NULL;
     uint64_t digest = 0;
-    safetensors_t *file = safetensors_read(path, err);
-    if (!file)
-        return -1;
     bool is_checkpoint = safetensors_meta(file, "run") != NULL;
     bool has_digest = is_checkpoint || safetensors_meta(file, "digest") != NULL;
     if (s_read_info(file, path, info, err) != 0 ||
@@ -293,6 +295,14 @@ int checkpoint_read(const char *path, checkpoint_info_t *info, float **params,
     }
 out:
     free(values);
+    return r;
+}
+
+int checkpoint_read(const char *path, checkpoint_info_t *info, float **params,
+                    checkpoint_state_t *state, err_t *err)
+{
+    safetensors_t *file = safetensors_read(path, err);
+    int r = file ? checkpoint_parse(file, path, info, params, state, err) : -1;
     safetensors_destroy(&file);
     return r;
 }

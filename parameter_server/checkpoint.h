@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "data/safetensors.h"
 #include "math/model.h"
 #include "math/optimizer.h"
 
@@ -18,6 +19,7 @@ typedef struct {
     uint64_t seed;
     char digest[33]; /* of the training set */
     char kernel[32];
+    char init[17]; /* digest of the weights before the first step; "" when they were drawn */
 } checkpoint_info_t;
 
 /* What a checkpoint says besides a model: enough to go on bit for bit. */
@@ -43,6 +45,10 @@ int checkpoint_write_numbered(const char *folder, const checkpoint_info_t *info,
  * 0, or -1 with *err saying what in the file is not as expected. */
 int checkpoint_read(const char *path, checkpoint_info_t *info, float **params,
                     checkpoint_state_t *state, err_t *err);
+
+/* As checkpoint_read, from a file that is open; `path` is named in errors. */
+int checkpoint_parse(const safetensors_t *file, const char *path, checkpoint_info_t *info,
+                     float **params, checkpoint_state_t *state, err_t *err);
 
 /* Reads the newest checkpoint of FOLDER that is whole; one that is damaged is logged and the one
  * before it taken. Returns 1, 0 when there is none at all, -1 when none is whole. */

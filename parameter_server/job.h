@@ -25,10 +25,11 @@ typedef struct {
     const char *bind;            /* borrowed, for server_new only */
     const dataset_t *data;       /* the training set; borrowed for the server's life */
     char kernel[32];             /* for all workers; empty: that of the first */
-    /* Going on from a checkpoint; all zero for a new run. */
-    uint32_t step;        /* steps that are done */
-    const float *weights; /* (P) behind them; borrowed, for server_new only */
-    uint64_t run;         /* of the run that goes on */
+    /* (P) to begin with, borrowed, for server_new only; NULL: drawn from the sampler's seed. */
+    const float *weights;
+    /* Going on from a checkpoint, whose weights those are; zero for a new run. */
+    uint32_t step; /* steps that are done */
+    uint64_t run;  /* of the run that goes on */
 } server_job_t;
 
 /* Do network, data and blocks fit each other? Returns 0 or -1. */

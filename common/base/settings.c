@@ -53,6 +53,12 @@ static const conf_key_t s_keys[] = {
      .choices = s_inits,
      .initial = "uniform",
      .help = "How parameters start: uniform draws them from [-0.5, 0.5)"},
+    {.key = "model.init_file",
+     .type = CONF_STRING,
+     .offset = AT(model.init_file),
+     .initial = "",
+     .help = "Weights to begin with: safetensors or .npz with the network's names and shapes, or "
+             "the output folder of a run; goes before model.init"},
 
     {.key = "data.path",
      .type = CONF_STRING,

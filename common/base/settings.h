@@ -42,6 +42,7 @@ typedef struct settings {
         settings_layer_t *layers; /* owned; behind the input, the last one is the output */
         int n_layers;
         settings_init_t init;
+        char *init_file; /* goes before `init` */
     } model;
     struct {
         char *path;

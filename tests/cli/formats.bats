@@ -127,3 +127,34 @@ END
     same_as_onnx out images
     [ "$(stat -c %s images)" -eq 7840016 ]
 }
+
+@test "what safetensors and NumPy write, drover takes in: imported, it gives their outputs" {
+    "$venv_bin/python" - <<'END'
+from reader import *
+from safetensors.numpy import save_file
+
+random = numpy.random.default_rng(3)
+tensors = {"layer1.weight": random.normal(0, 0.1, (784, 30)), "layer1.bias": random.normal(0, 1, 30),
+           "layer2.weight": random.normal(0, 1, (30, 10)), "layer2.bias": random.normal(0, 1, 10)}
+tensors = {name: t.astype("f4") for name, t in tensors.items()}
+save_file(tensors, "theirs.safetensors", metadata={"format": "np"})
+numpy.savez_compressed("theirs.npz", **tensors)
+END
+    local layers='[{units: 30, activation: tanh}, {units: 10, activation: sigmoid}]'
+    "$DROVER" import theirs.safetensors ours.safetensors --layers "$layers"
+    "$DROVER" import theirs.npz same.safetensors --layers "$layers"
+    cmp ours.safetensors same.safetensors
+    "$DROVER" predict ours.safetensors "$digits/t10k-images-idx3-ubyte" --json >predictions.json
+    "$venv_bin/python" - ours.safetensors "$digits/t10k-images-idx3-ubyte" <<'END'
+from reader import *
+
+_, tensors = read("theirs.safetensors")
+metadata, _ = read(sys.argv[1])
+scores = forward(metadata, tensors, images(sys.argv[2]))
+assert numpy.abs(scores - [p["scores"] for p in json.load(open("predictions.json"))]).max() < 1e-5
+END
+    same_as_onnx ours.safetensors "$digits/t10k-images-idx3-ubyte"
+    "$DROVER" train --data "$digits" --set "model.layers=$layers" --init theirs.npz --steps 2 --output npz
+    "$DROVER" train --data "$digits" --set "model.layers=$layers" --init theirs.safetensors --steps 2 --output st
+    cmp npz/model.safetensors st/model.safetensors
+}

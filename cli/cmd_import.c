@@ -1,0 +1,94 @@
+/* drover import: weights of another program as a model of drover. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/settings.h"
+#include "cli/commands.h"
+#include "cli/run_data.h"
+#include "parameter_server/checkpoint.h"
+#include "parameter_server/weights.h"
+
+/* The network of the settings over as many inputs as the first layer's weights have. */
+static int s_network(const settings_t *settings, const safetensors_t *file, const char *path,
+                     model_t *model, err_t *err)
+{
+    size_t n_dims;
+    const size_t *shape;
+    const char *format = safetensors_meta(file, "format");
+    if (format && strcmp(format, "drover") == 0)
+        return err_set(err, "%s: a model of drover already, expected weights of another program",
+                       path);
+    if (!safetensors_tensor(file, "layer1.weight", &n_dims, &shape))
+        return err_set(err,
+                       "%s: no tensor 'layer1.weight', but '%.60s'; expected names as in "
+                       "docs/models.md",
+                       path, safetensors_count(file) > 0 ? safetensors_name(file, 0) : "none");
+    if (n_dims != 2 || shape[0] > UINT32_MAX)
+        return err_set(err,
+                       "%s: tensor 'layer1.weight' has %zu dimensions, expected the shape "
+                       "(inputs, units)",
+                       path, n_dims);
+    *model = run_data_network(settings, shape[0]);
+    return model_check(model, err) != 0 ? err_prefix(err, "%s", path) : 0;
+}
+
+static int s_import(const settings_t *settings, const char *from, const char *to, err_t *err)
+{
+    int r = -1;
+    float *params = NULL;
+    checkpoint_info_t info = {.step = 0};
+    safetensors_t *file = weights_open(from, err);
+    if (!file || s_network(settings, file, from, &info.model, err) != 0)
+        goto out;
+    params = malloc(model_params(&info.model) * sizeof(float));
+    if (!params)
+        err_set(err, "%s: out of memory", from);
+    else if (weights_take(file, from, &info.model, params, info.init, err) == 0)
+        r = checkpoint_write(to, &info, params, NULL, err);
+out:
+    free(params);
+    safetensors_destroy(&file);
+    return r;
+}
+
+int cmd_import(int argc, char **argv)
+{
+    const char *layers = NULL;
+    const args_option_t options[] = {
+        {.name = "layers",
+         .metavar = "LIST",
+         .help = "The network, as model.layers says it: '[{units: 64, activation: tanh}, {units: "
+                 "10, activation: sigmoid}]' is the default; goes before CONFIG's",
+         .text = &layers},
+    };
+    const args_command_t command = {
+        .name = "import",
+        .words = "WEIGHTS MODEL [CONFIG]",
+        .summary = "Writes MODEL, a model file for all other commands, from WEIGHTS of another "
+                   "program: NumPy's\n.npz or safetensors, with tensors layer1.weight (inputs, "
+                   "units), layer1.bias (units) and so\non; see docs/models.md. The network, which "
+                   "tensors do not tell, is that of CONFIG's\nmodel.layers or of --layers.",
+        .options = options,
+        .n_options = (int)(sizeof(options) / sizeof(options[0])),
+        .min_words = 2,
+        .max_words = 3,
+    };
+    args_t args;
+    int status;
+    if (!command_begin(&command, argc, argv, &args, &status))
+        return status;
+    err_t err = {{0}};
+    settings_t settings;
+    const conf_override_t override = {.option = "layers", .key = "model.layers", .text = layers};
+    settings_init(&settings);
+    status = STATUS_OK;
+    if (settings_load(&settings, args.n_words > 2 ? args.words[2] : NULL, &override, layers ? 1 : 0,
+                      &err) != 0)
+        status = command_fail(&command, &err, STATUS_USAGE);
+    else if (s_import(&settings, args.words[0], args.words[1], &err) != 0)
+        status = command_fail(&command, &err, STATUS_FAILURE);
+    settings_clear(&settings);
+    args_clear(&args);
+    return status;
+}
