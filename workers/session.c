@@ -8,7 +8,8 @@
 #include "base/array.h"
 #include "math/kernel.h"
 
-#define HELLO_MS         250  /* between two HELLOs that nobody answers */
+#define HELLO_MS         250 /* between two HELLOs that nobody answers */
+#define READY_MS         10 /* from READY to the next, for when a step came before the subscription */
 #define WAIT_MS          1000 /* worth a word */
 #define TASKS_PER_THREAD 8
 
@@ -41,6 +42,7 @@ struct session {
     reduce_t *tree;       /* owned; wants the nodes that the server was promised */
     uint32_t step;        /* the newest whose weights came; they count from 1 */
     bool heard_step;      /* of this membership: the server knows that we are ready */
+    bool said_ready;      /* of this membership */
     node_t *tasks;        /* owned; not handed out yet, first in first out from n_started */
     uint32_t n_tasks;
     uint32_t n_started;
@@ -318,6 +320,7 @@ void session_ready(session_t *self, int64_t now_ms)
         return; /* it was told to leave meanwhile */
     rowcache_destroy(&self->old_rows);
     self->state = STATE_WORKING;
+    self->said_ready = false;
     self->heartbeat_due_ms = now_ms;
     self->heard_ms = now_ms;
 }
@@ -409,7 +412,9 @@ static session_action_kind_t s_next_working(session_t *self, int64_t now_ms,
     }
     if (now_ms < self->heartbeat_due_ms)
         return SESSION_NOTHING;
-    self->heartbeat_due_ms = now_ms + self->job.heartbeat_ms;
+    bool first_ready = !self->heard_step && !self->said_ready;
+    int64_t pause_ms = self->job.heartbeat_ms;
+    self->heartbeat_due_ms = now_ms + (first_ready && pause_ms > READY_MS ? READY_MS : pause_ms);
     if (self->heard_step) {
         self->out.heartbeat.newest_step = self->step;
         action->message = s_message(self, WIRE_HEARTBEAT);
@@ -418,6 +423,7 @@ static session_action_kind_t s_next_working(session_t *self, int64_t now_ms,
         self->out.ready.n_params = model_params(&self->job.model);
         memcpy(self->out.ready.digest, self->job.digest, sizeof(self->out.ready.digest));
         action->message = s_message(self, WIRE_READY);
+        self->said_ready = true;
     }
     return SESSION_SEND;
 }

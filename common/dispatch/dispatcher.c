@@ -379,13 +379,14 @@ static void s_on_hello(dispatcher_t *self, const wire_peer_t *peer, const wire_t
     dispatcher_send(self, peer, WIRE_WELCOME, NULL);
 }
 
-/* Weights that a member should have by now are said again, with what it owes. */
-static void s_repeat_missed(dispatcher_t *self, member_t *member)
+/* Weights that a member should have by now are said again, with what it owes. wait_ms: how long
+ * the member may not have known of them when it said that it lacks them. */
+static void s_repeat_missed(dispatcher_t *self, member_t *member, double wait_ms)
 {
     double now_ms = s_now_ms(self);
     if (!self->running || member->state != MEMBER_ACTIVE || member->newest_step >= self->step ||
-        now_ms < self->published_ms + REPEAT_MS || now_ms < member->repeated_ms + AGAIN_MS ||
-        now_ms < self->published_ms + REPEAT_MS + s_travel_ms(self))
+        now_ms < self->published_ms + wait_ms || now_ms < member->repeated_ms + AGAIN_MS ||
+        now_ms < self->published_ms + wait_ms + s_travel_ms(self))
         return;
     member->repeated_ms = now_ms;
     uint32_t n;
@@ -397,8 +398,10 @@ static void s_repeat_missed(dispatcher_t *self, member_t *member)
 static void s_on_ready(dispatcher_t *self, member_t *member, const wire_t *in)
 {
     if (member->state == MEMBER_ACTIVE) {
-        member->newest_step = 0; /* said again: no step has reached it since it joined */
-        s_repeat_missed(self, member);
+        /* Said again: no step has reached it since it joined, most likely since its subscription
+         * came later than its first READY, on another connection. */
+        member->newest_step = 0;
+        s_repeat_missed(self, member, 0);
         return;
     }
     wire_refusal_t refusal;
@@ -424,7 +427,7 @@ static void s_on_heartbeat(dispatcher_t *self, member_t *member, const wire_t *i
         member->newest_step = newest;
     self->out.heartbeat.newest_step = self->step;
     dispatcher_send(self, &member->peer, WIRE_HEARTBEAT, NULL);
-    s_repeat_missed(self, member);
+    s_repeat_missed(self, member, REPEAT_MS);
 }
 
 void dispatcher_control(dispatcher_t *self, const wire_peer_t *peer, wire_status_t status,

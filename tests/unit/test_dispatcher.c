@@ -156,12 +156,34 @@ static void test_a_worker_that_begins_again_lacks_them(void **state)
     dispatcher_destroy(&dispatcher);
 }
 
+/* The weights came before its subscription: it says READY again, and gets them as soon as they
+ * could have travelled. */
+static void test_a_worker_that_no_step_has_reached_need_not_wait(void **state)
+{
+    (void)state;
+    world_t world = {.now_ms = START_MS};
+    dispatcher_t *dispatcher = s_new(&world);
+    model_t model = s_model();
+    wire_t ready = {.type = WIRE_READY, .ready.n_params = model_params(&model)};
+    memcpy(ready.ready.digest, s_digest, sizeof(ready.ready.digest));
+    world.now_ms = START_MS + 159; /* 40 for each of them */
+    s_say(dispatcher, 2, ready);
+    assert_int_equal(world.n_repeated[2], 0);
+    world.now_ms = START_MS + 161;
+    s_heartbeat(dispatcher, 1, 0);
+    s_say(dispatcher, 2, ready);
+    assert_int_equal(world.n_repeated[1], 0); /* may have crossed the weights */
+    assert_int_equal(world.n_repeated[2], 1);
+    dispatcher_destroy(&dispatcher);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_weights_are_said_again_to_one_who_lacks_them),
         cmocka_unit_test(test_weights_are_said_again_when_nobody_has_them),
         cmocka_unit_test(test_a_worker_that_begins_again_lacks_them),
+        cmocka_unit_test(test_a_worker_that_no_step_has_reached_need_not_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
