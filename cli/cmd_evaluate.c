@@ -6,6 +6,8 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/evaluate.h"
+#include "cli/plot.h"
+#include "cli/shown.h"
 #include "data/dataset.h"
 
 /* The data set that the words behind MODEL name; NULL with *err set. */
@@ -27,24 +29,49 @@ static dataset_t *s_load(const char *const *words, int n_words, bool train, err_
     return dataset;
 }
 
+/* The picture of the most confident mistakes. */
+static int s_draw(const char *picture, const dataset_t *dataset, const evaluation_t *evaluation,
+                  err_t *err)
+{
+    shown_t shown;
+    plot_digits_t digits;
+    if (shown_mistakes(&shown, dataset, evaluation, err) != 0)
+        return -1;
+    int r =
+        shown_digits(&shown, &digits)
+            ? plot_mistakes_picture(picture, &digits, evaluation->n_wrong, evaluation->n_rows, err)
+            : err_set(err,
+                      "%s: images of %zu bytes are no square pictures, expected 28 x 28 "
+                      "or the like",
+                      picture, shown.n_inputs);
+    shown_clear(&shown);
+    return r;
+}
+
 int cmd_evaluate(int argc, char **argv)
 {
     bool json = false;
     bool train = false;
+    const char *mistakes = NULL;
     const args_option_t options[] = {
         {.name = "train",
          .help = "Use the folder's training set, not its test set",
          .flag = &train},
         {.name = "json", .help = "Print one JSON object", .flag = &json},
+        {.name = "mistakes",
+         .metavar = "FILE",
+         .help = "Draw a picture, PNG, of the rows that were taken most confidently for another "
+                 "class, with their numbers",
+         .text = &mistakes},
     };
     const args_command_t command = {
         .name = "evaluate",
         .words = "MODEL DATA | MODEL IMAGES LABELS",
         .summary = "Runs the network in MODEL, a model.safetensors or the output folder of a run, "
                    "over a\ndata set and prints cost, accuracy, precision, recall and F1 of each "
-                   "class, and the\nconfusion matrix. DATA is a folder, whose test set is used, or "
-                   "a CSV with the label first;\nIMAGES and LABELS are files, IDX or CSV, plain or "
-                   ".gz.",
+                   "class and\ntheir averages, and the confusion matrix. DATA is a folder, whose "
+                   "test set is used, or\na CSV with the label first; IMAGES and LABELS are files, "
+                   "IDX or CSV, plain or .gz.",
         .options = options,
         .n_options = (int)(sizeof(options) / sizeof(options[0])),
         .min_words = 2,
@@ -67,6 +94,10 @@ int cmd_evaluate(int argc, char **argv)
     }
     if (evaluate(&info.model, params, dataset, &evaluation, &err) != 0) {
         err_prefix(&err, "%s", args.words[1]);
+        command_fail(&command, &err, status);
+        goto out;
+    }
+    if (mistakes && s_draw(mistakes, dataset, &evaluation, &err) != 0) {
         command_fail(&command, &err, status);
         goto out;
     }

@@ -46,7 +46,8 @@ int evaluate(const model_t *model, const float *params, const dataset_t *dataset
     float *delta = malloc(BATCH_ROWS * C * sizeof(*delta));
     out->confusion = calloc(C * C, sizeof(*out->confusion));
     out->predictions = malloc(n_rows);
-    if (!delta || !out->confusion || !out->predictions) {
+    out->margins = malloc(n_rows * sizeof(*out->margins));
+    if (!delta || !out->confusion || !out->predictions || !out->margins) {
         model_room_destroy(&room);
         free(delta);
         evaluation_clear(out);
@@ -62,6 +63,8 @@ int evaluate(const model_t *model, const float *params, const dataset_t *dataset
         for (size_t r = 0; r < B; r++) {
             size_t predicted = loss_argmax(y + r * C, C);
             out->predictions[first + r] = (uint8_t)predicted;
+            out->n_wrong += predicted != labels[first + r];
+            out->margins[first + r] = y[r * C + predicted] - y[r * C + labels[first + r]];
             confusion_add(out->confusion, (uint32_t)C, labels[first + r], (uint32_t)predicted);
         }
     }
@@ -79,6 +82,7 @@ void evaluation_clear(evaluation_t *self)
 {
     free(self->confusion);
     free(self->predictions);
+    free(self->margins);
     memset(self, 0, sizeof(*self));
 }
 
@@ -104,17 +108,44 @@ void evaluate_pick(uint64_t seed, uint32_t n_rows, int n, uint32_t *rows)
     }
 }
 
+int evaluate_mistakes(const evaluation_t *self, const uint8_t *labels, int n, uint32_t *rows)
+{
+    int n_found = 0;
+    for (uint32_t r = 0; r < self->n_rows; r++) {
+        if (self->predictions[r] == labels[r])
+            continue;
+        int at = n_found < n ? n_found++ : n;
+        for (; at > 0 && self->margins[rows[at - 1]] < self->margins[r]; at--)
+            if (at < n)
+                rows[at] = rows[at - 1];
+        if (at < n)
+            rows[at] = r;
+    }
+    return n_found;
+}
+
+static void s_print_measures(FILE *out, const char *name, const confusion_class_t *m)
+{
+    (void)fprintf(out, "%8s     %.4f  %.4f  %.4f  %7u\n", name, m->precision, m->recall, m->f1,
+                  m->support);
+}
+
 void evaluation_print(const evaluation_t *self, FILE *out)
 {
     uint32_t C = self->n_classes;
     (void)fprintf(out, "rows %u, cost %.6g, accuracy %.4f\n\n", self->n_rows, self->cost,
                   self->accuracy);
-    (void)fputs("class  precision  recall      f1  support\n", out);
+    (void)fputs("   class  precision  recall      f1  support\n", out);
     for (uint32_t c = 0; c < C; c++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "%u", c);
         confusion_class_t m = confusion_class(self->confusion, C, c);
-        (void)fprintf(out, "%5u     %.4f  %.4f  %.4f  %7u\n", c, m.precision, m.recall, m.f1,
-                      m.support);
+        s_print_measures(out, name, &m);
     }
+    confusion_class_t macro = confusion_macro(self->confusion, C);
+    confusion_class_t weighted = confusion_weighted(self->confusion, C);
+    s_print_measures(out, "macro", &macro);
+    s_print_measures(out, "weighted", &weighted);
     if (C > MATRIX_WIDTH) {
         (void)fprintf(out, "\nThe confusion of %u classes is shown by --json.\n", C);
         return;
@@ -128,6 +159,17 @@ void evaluation_print(const evaluation_t *self, FILE *out)
             (void)fprintf(out, " %6u", self->confusion[t * C + p]);
     }
     (void)fputc('\n', out);
+}
+
+/* Three members of an object, without its brackets. */
+static void s_print_measures_json(FILE *out, const confusion_class_t *m)
+{
+    (void)fputs("\"precision\": ", out);
+    json_print_number(out, m->precision);
+    (void)fputs(", \"recall\": ", out);
+    json_print_number(out, m->recall);
+    (void)fputs(", \"f1\": ", out);
+    json_print_number(out, m->f1);
 }
 
 void evaluation_print_json(const evaluation_t *self, FILE *out)
@@ -147,15 +189,17 @@ void evaluation_print_json(const evaluation_t *self, FILE *out)
     (void)fputs("], \"classes\": [", out);
     for (uint32_t c = 0; c < C; c++) {
         confusion_class_t m = confusion_class(self->confusion, C, c);
-        (void)fprintf(out, "%s{\"precision\": ", c > 0 ? ", " : "");
-        json_print_number(out, m.precision);
-        (void)fputs(", \"recall\": ", out);
-        json_print_number(out, m.recall);
-        (void)fputs(", \"f1\": ", out);
-        json_print_number(out, m.f1);
+        (void)fputs(c > 0 ? ", {" : "{", out);
+        s_print_measures_json(out, &m);
         (void)fprintf(out, ", \"support\": %u}", m.support);
     }
-    (void)fputs("]}\n", out);
+    confusion_class_t macro = confusion_macro(self->confusion, C);
+    confusion_class_t weighted = confusion_weighted(self->confusion, C);
+    (void)fputs("], \"macro\": {", out);
+    s_print_measures_json(out, &macro);
+    (void)fputs("}, \"weighted\": {", out);
+    s_print_measures_json(out, &weighted);
+    (void)fputs("}}\n", out);
 }
 
 int evaluate_read_model(const char *path, checkpoint_info_t *info, float **params, err_t *err)

@@ -15,10 +15,13 @@
 typedef struct {
     uint32_t n_rows;
     uint32_t n_classes;
+    uint32_t n_wrong;
     double cost;          /* 1/2 sum (y - y*)^2, the mean over the rows */
     double accuracy;      /* part of the rows whose largest output is the label's */
     uint32_t *confusion;  /* owned, (classes, classes), rows = truth */
     uint8_t *predictions; /* owned, (rows) */
+    float
+        *margins; /* owned, (rows): the prediction's output less the label's; 0 where it is right */
 } evaluation_t;
 
 /* Evaluates params(P) on all rows by the sparse kernel, whatever that of the training was. Returns
@@ -31,11 +34,15 @@ void evaluation_clear(evaluation_t *self);
  * the same seed and number of rows. */
 void evaluate_pick(uint64_t seed, uint32_t n_rows, int n, uint32_t *rows);
 
+/* The at most n rows that were taken for another class with the largest margins, the largest first
+ * and the first of equals; `labels` are the data set's. Returns how many. */
+int evaluate_mistakes(const evaluation_t *self, const uint8_t *labels, int n, uint32_t *rows);
+
 /* The measures as a table for people. */
 void evaluation_print(const evaluation_t *self, FILE *out);
 
 /* One object and a newline: rows, cost, accuracy, confusion, classes[{precision, recall, f1,
- * support}]. */
+ * support}], macro and weighted {precision, recall, f1}. */
 void evaluation_print_json(const evaluation_t *self, FILE *out);
 
 /* Reads a model for the commands that use one. `path` is a file or the output folder of a run,

@@ -32,6 +32,19 @@ typedef struct {
     size_t size;
 } script_t;
 
+/* Terminal and colours of all pictures. */
+static void s_prepare(FILE *out)
+{
+    (void)fputs("set encoding utf8\n"
+                "set terminal pngcairo size 900,600 font 'DejaVu Sans,12' background '#FFFFFF'\n"
+                "set border linecolor rgb '" INK "'\n"
+                "set tics textcolor rgb '" INK "'\n"
+                "set xlabel textcolor rgb '" INK "'\n"
+                "set ylabel textcolor rgb '" INK "'\n"
+                "set title font ',15' textcolor rgb '" INK "'\n",
+                out);
+}
+
 static int s_begin(script_t *self, const char *folder, const char *name, err_t *err)
 {
     *self = (script_t){0};
@@ -41,15 +54,9 @@ static int s_begin(script_t *self, const char *folder, const char *name, err_t *
     (void)fprintf(
         self->out,
         "# %s.png of a drover run. Draw it again with `drover plot` on its folder, or with\n"
-        "#   gnuplot %s.gp > %s.png\n"
-        "set encoding utf8\n"
-        "set terminal pngcairo size 900,600 font 'DejaVu Sans,12' background '#FFFFFF'\n"
-        "set border linecolor rgb '" INK "'\n"
-        "set tics textcolor rgb '" INK "'\n"
-        "set xlabel textcolor rgb '" INK "'\n"
-        "set ylabel textcolor rgb '" INK "'\n"
-        "set title font ',15' textcolor rgb '" INK "'\n",
+        "#   gnuplot %s.gp > %s.png\n",
         name, name, name);
+    s_prepare(self->out);
     return 0;
 }
 
@@ -198,23 +205,18 @@ int plot_confusion(const char *folder, const uint32_t *counts, int n_classes, er
     return s_end(&script, folder, "confusion", err);
 }
 
-int plot_digits(const char *folder, const uint8_t *images, size_t height, size_t width,
-                const uint8_t *predictions, const uint8_t *labels, int n, err_t *err)
+/* The images in a grid under a title. */
+static void s_digits(FILE *out, const plot_digits_t *digits, bool with_rows, const char *title)
 {
-    script_t script;
-    if (s_begin(&script, folder, "digits", err) != 0)
-        return -1;
-    FILE *out = script.out;
-    int shown = n < PLOT_DIGITS ? n : PLOT_DIGITS;
-    int correct = 0;
+    size_t height = digits->height, width = digits->width;
+    int shown = digits->n < PLOT_DIGITS ? digits->n : PLOT_DIGITS;
     for (int i = 0; i < shown; i++) {
         (void)fprintf(out, "$image%d << END\n", i);
-        const uint8_t *image = images + (size_t)i * height * width;
+        const uint8_t *image = digits->images + (size_t)i * height * width;
         for (size_t y = 0; y < height; y++)
             for (size_t x = 0; x < width; x++)
                 (void)fprintf(out, "%u%c", image[y * width + x], x + 1 < width ? ' ' : '\n');
         (void)fputs("END\n", out);
-        correct += predictions[i] == labels[i];
     }
     int n_rows = (shown + DIGITS_COLUMNS - 1) / DIGITS_COLUMNS;
     (void)fprintf(out,
@@ -223,32 +225,72 @@ int plot_digits(const char *folder, const uint8_t *images, size_t height, size_t
                   "set cbrange [0:255]\n"
                   "set size ratio -1\n"
                   "set xrange [-0.5:%zu.5]\nset yrange [%zu.5:-0.5]\n"
-                  "set multiplot layout %d,%d title 'Sampled test rows: %d of %d right' "
+                  "set multiplot layout %d,%d title '%s' "
                   "font ',15' textcolor rgb '" INK "' "
                   "margins 0.0389,0.9611,0.0300,0.8667 spacing 0.0389,0.0733\n",
-                  width - 1, height - 1, n_rows > 0 ? n_rows : 1, DIGITS_COLUMNS, correct, shown);
+                  width - 1, height - 1, n_rows > 0 ? n_rows : 1, DIGITS_COLUMNS, title);
     for (int i = 0; i < shown; i++) {
-        bool right = predictions[i] == labels[i];
+        char row[32] = "";
+        bool right = digits->predictions[i] == digits->labels[i];
         const char *colour = right ? BLUE : VERMILION;
+        if (with_rows)
+            (void)snprintf(row, sizeof(row), "%u: ", digits->rows[i]);
         (void)fprintf(out,
                       "set border 15 linewidth %d linecolor rgb '%s'\n"
-                      "set title 'predicted %d, is %d' font ',12%s' textcolor rgb '%s'"
+                      "set title '%spredicted %d, is %d' font ',%d%s' textcolor rgb '%s'"
                       " offset 0,-0.6\n"
                       "plot $image%d matrix with image\n",
-                      right ? 1 : 3, right ? "#BBBBBB" : colour, predictions[i], labels[i],
-                      right ? "" : ":Bold", colour, i);
+                      right ? 1 : 3, right ? "#BBBBBB" : colour, row, digits->predictions[i],
+                      digits->labels[i], with_rows ? 10 : 12, right ? "" : ":Bold", colour, i);
     }
+    if (shown == 0) /* a page with nothing but its title */
+        (void)fputs("unset border\nplot NaN notitle\n", out);
     (void)fputs("unset multiplot\n", out);
+}
+
+int plot_digits(const char *folder, const plot_digits_t *digits, err_t *err)
+{
+    script_t script;
+    char title[64];
+    int shown = digits->n < PLOT_DIGITS ? digits->n : PLOT_DIGITS;
+    int correct = 0;
+    for (int i = 0; i < shown; i++)
+        correct += digits->predictions[i] == digits->labels[i];
+    (void)snprintf(title, sizeof(title), "Sampled test rows: %d of %d right", correct, shown);
+    if (s_begin(&script, folder, "digits", err) != 0)
+        return -1;
+    s_digits(script.out, digits, false, title);
     return s_end(&script, folder, "digits", err);
 }
 
-/* Runs gnuplot on the script. Returns its exit status, or -1 with errno set when it could not
- * start. */
-static int s_gnuplot(const char *script, int picture, int messages)
+static void s_mistakes(FILE *out, const plot_digits_t *digits, uint32_t n_wrong, uint32_t n_rows)
+{
+    char title[96];
+    (void)snprintf(title, sizeof(title), "Most confident mistakes, by row: %u of %u rows are wrong",
+                   n_wrong, n_rows);
+    s_digits(out, digits, true, title);
+}
+
+int plot_mistakes(const char *folder, const plot_digits_t *digits, uint32_t n_wrong,
+                  uint32_t n_rows, err_t *err)
+{
+    script_t script;
+    if (s_begin(&script, folder, "mistakes", err) != 0)
+        return -1;
+    s_mistakes(script.out, digits, n_wrong, n_rows);
+    return s_end(&script, folder, "mistakes", err);
+}
+
+/* Runs gnuplot on the script, the file of that path or, when it is "-", what stands in `input`.
+ * Returns its exit status, or -1 with errno set when it could not start. */
+static int s_gnuplot(const char *script, int input, int picture, int messages)
 {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (input >= 0)
+        posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+    else
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, picture, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, messages, STDERR_FILENO);
     char name[] = "gnuplot";
@@ -290,8 +332,10 @@ static void s_complaint(int messages, char *out, size_t size)
     }
 }
 
-/* Draws one script; the old picture stays when that fails. */
-static int s_render(const char *script, const char *picture, err_t *err)
+/* Draws one script, as s_gnuplot takes it; `name` is it in errors. The old picture stays when that
+ * fails. */
+static int s_render(const char *script, int input, const char *name, const char *picture,
+                    err_t *err)
 {
     int r = -1;
     int status;
@@ -309,15 +353,15 @@ static int s_render(const char *script, const char *picture, err_t *err)
         err_set_errno(err, "%s: cannot create", temporary);
         goto out;
     }
-    status = s_gnuplot(script, picture_fd, messages_fd);
+    status = s_gnuplot(script, input, picture_fd, messages_fd);
     if (status < 0 && errno == ENOENT) {
         err_set(err, "%s: cannot draw it, there is no program 'gnuplot' (Debian: gnuplot-nox)",
-                script);
+                name);
     } else if (status < 0) {
-        err_set_errno(err, "%s: cannot run gnuplot", script);
+        err_set_errno(err, "%s: cannot run gnuplot", name);
     } else if (status != 0) {
         s_complaint(messages_fd, complaint, sizeof(complaint));
-        err_set(err, "%s: gnuplot failed with status %d: %s", script, status, complaint);
+        err_set(err, "%s: gnuplot failed with status %d: %s", name, status, complaint);
     } else if (rename(temporary, picture) != 0) {
         err_set_errno(err, "%s: cannot write", picture);
     } else {
@@ -331,6 +375,28 @@ out:
     if (messages_fd >= 0)
         close(messages_fd);
     free(temporary);
+    return r;
+}
+
+int plot_mistakes_picture(const char *picture, const plot_digits_t *digits, uint32_t n_wrong,
+                          uint32_t n_rows, err_t *err)
+{
+    int r = -1;
+    int script = memfd_create("script", MFD_CLOEXEC);
+    FILE *out = script >= 0 ? fdopen(script, "w") : NULL;
+    if (!out) {
+        err_set_errno(err, "%s: cannot write its script", picture);
+        if (script >= 0)
+            close(script);
+        return -1;
+    }
+    s_prepare(out);
+    s_mistakes(out, digits, n_wrong, n_rows);
+    if (fflush(out) != 0 || lseek(script, 0, SEEK_SET) != 0)
+        err_set_errno(err, "%s: cannot write its script", picture);
+    else
+        r = s_render("-", script, picture, picture, err);
+    (void)fclose(out);
     return r;
 }
 
@@ -355,7 +421,7 @@ int plot_render(const char *folder, err_t *err)
                      entries[i]->d_name) < 0)
             abort();
         if (n_drawn >= 0)
-            n_drawn = s_render(script, picture, err) == 0 ? n_drawn + 1 : -1;
+            n_drawn = s_render(script, -1, script, picture, err) == 0 ? n_drawn + 1 : -1;
         free(picture);
         free(script);
         free(entries[i]);

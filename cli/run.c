@@ -22,6 +22,7 @@
 #include "cli/plot.h"
 #include "cli/progress.h"
 #include "cli/run_data.h"
+#include "cli/shown.h"
 #include "data/dataset.h"
 #include "math/kernel.h"
 #include "math/confusion.h"
@@ -313,8 +314,9 @@ static int s_remove(const char *folder, const char *name, err_t *err)
 static int s_remove_earlier(const char *folder, err_t *err)
 {
     static const char *const names[] = {
-        "model.safetensors", OUTPUT_METRICS,         OUTPUT_TESTS,    OUTPUT_EVALUATION,
-        "cost_history.png",  "accuracy_history.png", "confusion.png", "digits.png",
+        "model.safetensors", OUTPUT_METRICS,     OUTPUT_TESTS,
+        OUTPUT_EVALUATION,   "cost_history.png", "accuracy_history.png",
+        "confusion.png",     "digits.png",       "mistakes.png",
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (s_remove(folder, names[i], err) != 0)
@@ -470,23 +472,28 @@ static int s_write_tables(const run_t *self, const evaluation_t *evaluation, err
 static int s_write_samples(const run_t *self, const evaluation_t *evaluation, err_t *err)
 {
     uint32_t rows[PLOT_DIGITS];
-    uint8_t predictions[PLOT_DIGITS], labels[PLOT_DIGITS];
-    size_t n_inputs = dataset_inputs(self->test);
-    uint8_t *images = malloc(PLOT_DIGITS * n_inputs);
-    if (!images)
-        return err_set(err, "out of memory");
+    shown_t shown;
+    plot_digits_t digits;
     evaluate_pick(self->settings->training.seed, evaluation->n_rows, PLOT_DIGITS, rows);
-    for (int i = 0; i < PLOT_DIGITS; i++) {
-        predictions[i] = evaluation->predictions[rows[i]];
-        labels[i] = dataset_labels(self->test)[rows[i]];
-        memcpy(images + (size_t)i * n_inputs, dataset_images(self->test) + rows[i] * n_inputs,
-               n_inputs);
-    }
-    int r = output_write_tests(self->folder, predictions, labels, PLOT_DIGITS, err);
-    size_t side = (size_t)lround(sqrt((double)n_inputs));
-    if (r == 0 && side * side == n_inputs) /* other data are no square pictures */
-        r = plot_digits(self->folder, images, side, side, predictions, labels, PLOT_DIGITS, err);
-    free(images);
+    if (shown_rows(&shown, self->test, evaluation, rows, PLOT_DIGITS, err) != 0)
+        return -1;
+    int r = output_write_tests(self->folder, shown.predictions, shown.labels, shown.n, err);
+    if (r == 0 && shown_digits(&shown, &digits)) /* other data are no square pictures */
+        r = plot_digits(self->folder, &digits, err);
+    shown_clear(&shown);
+    return r;
+}
+
+static int s_write_mistakes(const run_t *self, const evaluation_t *evaluation, err_t *err)
+{
+    shown_t shown;
+    plot_digits_t digits;
+    if (shown_mistakes(&shown, self->test, evaluation, err) != 0)
+        return -1;
+    int r = shown_digits(&shown, &digits)
+                ? plot_mistakes(self->folder, &digits, evaluation->n_wrong, evaluation->n_rows, err)
+                : 0;
+    shown_clear(&shown);
     return r;
 }
 
@@ -495,6 +502,7 @@ static int s_evaluate(const run_t *self, evaluation_t *evaluation, err_t *err)
     if (evaluate(&self->model, frame_data(&self->last->weights), self->test, evaluation, err) != 0)
         return -1;
     if (s_write_tables(self, evaluation, err) != 0 || s_write_samples(self, evaluation, err) != 0 ||
+        s_write_mistakes(self, evaluation, err) != 0 ||
         plot_confusion(self->folder, evaluation->confusion, (int)evaluation->n_classes, err) != 0)
         return -1;
     return 0;
@@ -503,8 +511,8 @@ static int s_evaluate(const run_t *self, evaluation_t *evaluation, err_t *err)
 static void s_summary(const run_t *self, const evaluation_t *evaluation)
 {
     static const char *const files[] = {
-        "model.safetensors",    "metrics.jsonl", "cost_history.png",
-        "accuracy_history.png", "confusion.png", "digits.png",
+        "model.safetensors", "metrics.jsonl", "cost_history.png", "accuracy_history.png",
+        "confusion.png",     "digits.png",    "mistakes.png",
     };
     const server_record_t *last = self->last;
     char shape[256];

@@ -21,6 +21,11 @@ void confusion_add(uint32_t *counts, uint32_t C, uint32_t truth, uint32_t predic
 /* The part of all rows that lies on the diagonal. */
 double confusion_accuracy(const uint32_t *counts, uint32_t C);
 
+/* The measures of all classes that occur or are predicted in one: their mean, or weighted by how
+ * many rows a class has. support is the number of all rows. */
+confusion_class_t confusion_macro(const uint32_t *counts, uint32_t C);
+confusion_class_t confusion_weighted(const uint32_t *counts, uint32_t C);
+
 /* The measures of one class. */
 confusion_class_t confusion_class(const uint32_t *counts, uint32_t C, uint32_t class_index);
 

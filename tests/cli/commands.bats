@@ -96,7 +96,14 @@ e = json.loads(sys.argv[1])
 assert e["rows"] == 3 and e["confusion"] == [[1, 1], [0, 1]], e
 assert abs(e["cost"] - 1 / 3) < 1e-6 and abs(e["accuracy"] - 2 / 3) < 1e-15, e
 assert e["classes"][0] == {"precision": 1.0, "recall": 0.5, "f1": 2 / 3, "support": 2}, e
+assert e["macro"] == {"precision": 0.75, "recall": 0.75, "f1": 2 / 3}, e
+assert abs(e["weighted"]["precision"] - 2.5 / 3) < 1e-15 and e["weighted"]["recall"] == 2 / 3, e
 END
+    run -0 "$DROVER" evaluate run images labels --json --mistakes wrong.png
+    [[ $output == '{"rows": 3'* ]] && [ "${#lines[@]}" -eq 1 ]
+    [ "$(head -c 8 wrong.png | od -An -tx1 | tr -d ' ')" = 89504e470d0a1a0a ]
+    refused 1 "drover evaluate: none/wrong.png.partial: cannot create: No such file or directory" \
+        "$DROVER" evaluate run images labels --mistakes none/wrong.png
 }
 
 @test "evaluate refuses what does not fit" {

@@ -35,6 +35,8 @@ assert [s["step"] for s in steps] == list(range(1, 101))
 assert 0.13 <= last["cost"] <= 0.165 and 0.80 <= last["accuracy"] <= 0.87
 assert abs(test["accuracy"] - last["accuracy"]) <= 0.02
 assert min(c["recall"] for c in test["classes"]) >= 0.3
+recalls = [sum(c["support"] * c["recall"] for c in test["classes"]) / 10000, test["weighted"]["recall"]]
+assert all(abs(r - test["accuracy"]) < 1e-12 for r in recalls), recalls
 assert test["rows"] == 10000 and sum(map(sum, test["confusion"])) == 10000
 # the sample: 42,000 rows within 5 sigma, at each step
 assert all(abs(s["rows"] - 42000) <= 5 * (60000 * 0.7 * 0.3) ** 0.5 for s in steps)
@@ -52,7 +54,7 @@ END
     cmp <(metric "$out" cost) "$out/cost_history/part-00000"
     cmp <(metric "$out" accuracy) "$out/accuracy_history/part-00000"
     local picture
-    for picture in cost_history accuracy_history confusion digits; do
+    for picture in cost_history accuracy_history confusion digits mistakes; do
         [ "$(head -c 8 "$out/$picture.png" | od -An -tx1 | tr -d ' ')" = 89504e470d0a1a0a ]
         [ "$(tail -c 8 "$out/$picture.png" | head -c 4)" = IEND ]
     done

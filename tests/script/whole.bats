@@ -17,7 +17,7 @@ test_setup() {
     echo "$output"
     [ "$status" -eq 0 ]
     local file
-    for file in cost_history.png accuracy_history.png confusion.png digits.png model.safetensors; do
+    for file in cost_history.png accuracy_history.png confusion.png digits.png mistakes.png model.safetensors; do
         [ -s "out/$file" ]
         grep -qF "out/$file" <<<"$output"
     done

@@ -41,6 +41,39 @@ static void test_measures(void **state)
     }
 }
 
+static void test_averages(void **state)
+{
+    (void)state;
+    const uint32_t weights[] = {4, 5, 10, 0};
+    confusion_class_t macro = {0}, weighted = {0};
+    for (uint32_t c = 0; c < 4; c++) {
+        confusion_class_t one = confusion_class(s_counts, 4, c);
+        macro.precision += one.precision / 4; /* the last one does not occur, but is predicted */
+        macro.recall += one.recall / 4;
+        macro.f1 += one.f1 / 4;
+        weighted.precision += weights[c] * one.precision / 19;
+        weighted.recall += weights[c] * one.recall / 19;
+        weighted.f1 += weights[c] * one.f1 / 19;
+    }
+    confusion_class_t measured = confusion_macro(s_counts, 4);
+    s_equal(measured.precision, macro.precision);
+    s_equal(measured.recall, macro.recall);
+    s_equal(measured.f1, macro.f1);
+    assert_int_equal(measured.support, 19);
+    measured = confusion_weighted(s_counts, 4);
+    s_equal(measured.precision, weighted.precision);
+    s_equal(measured.recall, confusion_accuracy(s_counts, 4)); /* as it must be */
+    s_equal(measured.f1, weighted.f1);
+    /* a class that neither occurs nor is predicted does not count */
+    const uint32_t two_of_three[9] = {3, 1, 0, 0, 4, 0, 0, 0, 0};
+    measured = confusion_macro(two_of_three, 3);
+    s_equal(measured.precision, (1 + 4.0 / 5) / 2);
+    s_equal(measured.recall, (3.0 / 4 + 1) / 2);
+    const uint32_t none[4] = {0};
+    s_equal(confusion_macro(none, 2).f1, 0);
+    s_equal(confusion_weighted(none, 2).recall, 0);
+}
+
 static void test_add(void **state)
 {
     (void)state;
@@ -73,9 +106,8 @@ static void test_large_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_measures),
-        cmocka_unit_test(test_add),
-        cmocka_unit_test(test_empty_is_zero),
+        cmocka_unit_test(test_measures),     cmocka_unit_test(test_averages),
+        cmocka_unit_test(test_add),          cmocka_unit_test(test_empty_is_zero),
         cmocka_unit_test(test_large_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

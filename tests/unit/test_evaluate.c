@@ -51,24 +51,29 @@ static void test_by_hand(void **state)
     assert_memory_equal(e.predictions, predictions, 4);
     assert_memory_equal(e.confusion, confusion, sizeof(confusion));
     assert_true(e.accuracy == 0.75);
+    assert_true(e.margins[0] == 0 && e.margins[2] > 0.99f && e.margins[2] < 1);
     /* a right row costs 2 * 1/2 s^2, a wrong one 2 * 1/2 (1 - s)^2, s = sigmoid(-10) */
     double s = 1 / (1 + exp(10.0));
     assert_true(fabs(e.cost - (3 * s * s + (1 - s) * (1 - s)) / 4) < 1e-7);
 
     e.cost = 0.25; /* exact, for the text */
     char *text = s_text(&e, evaluation_print_json);
-    assert_string_equal(text,
-                        "{\"rows\": 4, \"cost\": 0.25, \"accuracy\": 0.75, \"confusion\": [[1, 0], "
-                        "[1, 2]], \"classes\": [{\"precision\": 0.5, \"recall\": 1.0, \"f1\": "
-                        "0.6666666666666666, \"support\": 1}, {\"precision\": 1.0, \"recall\": "
-                        "0.6666666666666666, \"f1\": 0.8, \"support\": 3}]}\n");
+    assert_string_equal(
+        text, "{\"rows\": 4, \"cost\": 0.25, \"accuracy\": 0.75, \"confusion\": [[1, 0], "
+              "[1, 2]], \"classes\": [{\"precision\": 0.5, \"recall\": 1.0, \"f1\": "
+              "0.6666666666666666, \"support\": 1}, {\"precision\": 1.0, \"recall\": "
+              "0.6666666666666666, \"f1\": 0.8, \"support\": 3}], \"macro\": {\"precision\": 0.75, "
+              "\"recall\": 0.8333333333333333, \"f1\": 0.7333333333333334}, \"weighted\": "
+              "{\"precision\": 0.875, \"recall\": 0.75, \"f1\": 0.7666666666666667}}\n");
     free(text);
     text = s_text(&e, evaluation_print);
     assert_string_equal(text, "rows 4, cost 0.25, accuracy 0.7500\n"
                               "\n"
-                              "class  precision  recall      f1  support\n"
-                              "    0     0.5000  1.0000  0.6667        1\n"
-                              "    1     1.0000  0.6667  0.8000        3\n"
+                              "   class  precision  recall      f1  support\n"
+                              "       0     0.5000  1.0000  0.6667        1\n"
+                              "       1     1.0000  0.6667  0.8000        3\n"
+                              "   macro     0.7500  0.8333  0.7333        4\n"
+                              "weighted     0.8750  0.7500  0.7667        4\n"
                               "\n"
                               "confusion: a row is a true class, a column what it was taken for\n"
                               "           0      1\n"
@@ -146,6 +151,26 @@ static void test_pick(void **state)
         assert_true(rows[i] < 2);
 }
 
+static void test_mistakes(void **state)
+{
+    (void)state;
+    uint8_t predictions[] = {1, 0, 1, 1, 0, 1, 1};
+    const uint8_t labels[] = {0, 0, 1, 0, 1, 0, 0};
+    float margins[] = {0.5f, 0, 0, 0.9f, 0, 0.5f, 0.7f}; /* the fifth: equal outputs */
+    const evaluation_t e = {
+        .n_rows = 7, .n_classes = 2, .predictions = predictions, .margins = margins};
+    uint32_t rows[15];
+    const uint32_t expected[] = {3, 6, 0, 5, 4};
+    for (int n = 0; n <= 15; n++) {
+        int n_expected = n < 5 ? n : 5;
+        memset(rows, 0xff, sizeof(rows));
+        assert_int_equal(evaluate_mistakes(&e, labels, n, rows), n_expected);
+        assert_memory_equal(rows, expected, (size_t)n_expected * sizeof(uint32_t));
+        assert_int_equal(rows[n_expected < 15 ? n_expected : 0], n_expected < 15 ? UINT32_MAX : 3);
+    }
+    assert_int_equal(evaluate_mistakes(&e, predictions, 15, rows), 0);
+}
+
 static void test_json_pieces(void **state)
 {
     (void)state;
@@ -169,6 +194,7 @@ int main(void)
         cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_data_that_do_not_fit),
         cmocka_unit_test(test_pick),
+        cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_json_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,16 +45,18 @@ static void test_all_pictures(void **state)
     uint8_t images[3 * 4 * 6];
     for (size_t i = 0; i < sizeof(images); i++)
         images[i] = (uint8_t)(3 * i);
+    const uint32_t rows[3] = {7, 1234, 4000000000};
+    const plot_digits_t digits = {images, 4, 6, predictions, labels, rows, 3};
     if (plot_cost_history(*state, costs, 4, &err) != 0 ||
         plot_accuracy_history(*state, accuracies, 4, &err) != 0 ||
-        plot_confusion(*state, counts, 3, &err) != 0 ||
-        plot_digits(*state, images, 4, 6, predictions, labels, 3, &err) != 0 ||
-        plot_render(*state, &err) != 4)
+        plot_confusion(*state, counts, 3, &err) != 0 || plot_digits(*state, &digits, &err) != 0 ||
+        plot_mistakes(*state, &digits, 1, 3, &err) != 0 || plot_render(*state, &err) != 5)
         fail_msg("%s", err.text);
     s_expect_picture(*state, "cost_history.png");
     s_expect_picture(*state, "accuracy_history.png");
     s_expect_picture(*state, "confusion.png");
     s_expect_picture(*state, "digits.png");
+    s_expect_picture(*state, "mistakes.png");
 
     size_t size;
     char *script = s_read(*state, "plots/cost_history.gp", &size);
@@ -68,6 +70,22 @@ static void test_all_pictures(void **state)
     assert_non_null(strstr(script, "2 of 3 right"));
     assert_non_null(strstr(script, "'predicted 0, is 1'"));
     free(script);
+    script = s_read(*state, "plots/mistakes.gp", &size);
+    assert_non_null(strstr(script, ": 1 of 3 rows are wrong"));
+    assert_non_null(strstr(script, "'4000000000: predicted 0, is 1'"));
+    free(script);
+    /* and the same without a script, to the byte */
+    char *alone = file_join(*state, "alone.png");
+    if (plot_mistakes_picture(alone, &digits, 1, 3, &err) != 0)
+        fail_msg("%s", err.text);
+    char *a = s_read(*state, "mistakes.png", &size);
+    size_t alone_size;
+    char *b = s_read(*state, "alone.png", &alone_size);
+    assert_int_equal(size, alone_size);
+    assert_memory_equal(a, b, size);
+    free(a);
+    free(b);
+    free(alone);
 }
 
 /* From one step to many, and as many digits as there may be and more. */
@@ -77,6 +95,9 @@ static void test_extremes(void **state)
     double values[5000];
     uint8_t images[20] = {0};
     uint8_t classes[20] = {0};
+    const uint32_t rows[20] = {0};
+    plot_digits_t digits = {images, 1, 1, classes, classes, rows, 20};
+    const plot_digits_t none = {images, 1, 1, classes, classes, rows, 0};
     uint32_t *counts = calloc((size_t)256 * 256, sizeof(*counts));
     for (int i = 0; i < 5000; i++)
         values[i] = 1e-7 * i;
@@ -88,11 +109,13 @@ static void test_extremes(void **state)
             fail_msg("%d steps: %s", sizes[i], err.text);
     }
     if (plot_confusion(*state, counts, 256, &err) != 0 || plot_render(*state, &err) != 3 ||
-        plot_digits(*state, images, 1, 1, classes, classes, 20, &err) != 0 ||
-        plot_render(*state, &err) != 4 ||
-        plot_digits(*state, images, 1, 1, classes, classes, 1, &err) != 0 ||
-        plot_render(*state, &err) != 4)
+        plot_digits(*state, &digits, &err) != 0 || plot_render(*state, &err) != 4)
         fail_msg("%s", err.text);
+    digits.n = 1;
+    if (plot_digits(*state, &digits, &err) != 0 || plot_mistakes(*state, &none, 0, 5, &err) != 0 ||
+        plot_render(*state, &err) != 5)
+        fail_msg("%s", err.text);
+    s_expect_picture(*state, "mistakes.png");
     free(counts);
 }
 
@@ -155,10 +178,16 @@ static void test_without_gnuplot(void **state)
     const char *now = getenv("PATH");
     char *path = strdup(now ? now : "");
     assert_int_equal(setenv("PATH", *state, 1), 0);
+    err_t other = {{0}};
     int r = plot_render(*state, &err);
+    int r_other = plot_mistakes_picture("m.png", &(plot_digits_t){.n = 0}, 0, 1, &other);
     assert_int_equal(setenv("PATH", path, 1), 0);
     free(path);
     assert_int_equal(r, -1);
+    assert_int_equal(r_other, -1);
+    assert_string_equal(other.text, "m.png: cannot draw it, there is no program 'gnuplot' "
+                                    "(Debian: gnuplot-nox)");
+    assert_false(file_exists("m.png") || file_exists("m.png.partial"));
     (void)snprintf(expected, sizeof(expected),
                    "%s/plots/cost_history.gp: cannot draw it, there is no program 'gnuplot' "
                    "(Debian: gnuplot-nox)",
