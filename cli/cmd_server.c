@@ -31,7 +31,9 @@ static int s_serve(run_t *run, server_t *server, int signals, err_t *err)
             server_record_destroy(&record);
             break;
         case SERVER_DONE:
-            if (r == 0)
+            if (r == 0 && server_failure(server))
+                r = run_failed(run, server_failure(server), err);
+            else if (r == 0)
                 r = stop.by ? run_interrupted(run, err) : run_save(run, err);
             server_release(server);
             if (r == 0 && !stop.by)

@@ -578,3 +578,16 @@ int run_interrupted(run_t *self, err_t *err)
                  self->last->step, self->folder);
     return 0;
 }
+
+/* The checkpoints stay as they are: the newer the weights, the nearer to what went wrong. */
+int run_failed(run_t *self, const char *why, err_t *err)
+{
+    char *folder = file_join(self->folder, "checkpoint");
+    progress_end(self->progress);
+    if (file_exists(folder))
+        err_set(err, "%s; the last checkpoints before are in %s", why, folder);
+    else
+        err_set(err, "%s; there is no checkpoint yet", why);
+    free(folder);
+    return -1;
+}

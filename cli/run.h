@@ -38,6 +38,9 @@ int run_save(run_t *self, err_t *err);
 /* Behind run_save: evaluation, pictures, summary. Returns 0 or -1. */
 int run_finish(run_t *self, err_t *err);
 
+/* The training cannot go on: says so, and where it could begin again. Returns -1. */
+int run_failed(run_t *self, const char *why, err_t *err);
+
 /* Stopped before the end: writes a checkpoint of the last step. Returns 0 or -1. */
 int run_interrupted(run_t *self, err_t *err);
 

@@ -34,6 +34,7 @@ struct coordinator {
     double accuracy;
     double learning_rate;
     double say_ms; /* when to speak of a wait again */
+    err_t failure; /* why it does not go on; empty while it does */
 };
 
 static double s_now_ms(const coordinator_t *self)
@@ -66,7 +67,7 @@ coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *por
     memcpy(work.kernel, job->kernel, sizeof(work.kernel));
     (void)snprintf(work.digest, sizeof(work.digest), "%s", dataset_digest(job->data));
     self->dispatcher = dispatcher_new(&work, &ports->dispatch, planes);
-    self->optimizer = optimizer_new(self->n_params, &self->job.optimizer);
+    self->optimizer = optimizer_new(&job->model, &self->job.optimizer);
     size_t bytes = self->n_params * sizeof(float);
     if (job->weights)
         frame_copy_of(&self->current, job->weights, bytes);
@@ -105,6 +106,22 @@ static void s_note_figures(coordinator_t *self, const server_record_t *record)
     self->learning_rate = record->learning_rate;
 }
 
+/* The weights after the step's, from its sum, which is released. Returns 0, or -1 with the failure.
+ */
+static int s_update(coordinator_t *self, partial_t *sum, double *cost)
+{
+    uint64_t digest;
+    if (optimizer_step(self->optimizer, frame_data(&self->current), sum->gradient, sum->rows, cost,
+                       sum->gradient, &digest, &self->failure) != 0) {
+        partial_release(sum);
+        return err_prefix(&self->failure, "step %u", self->step);
+    }
+    frame_clear(&self->current);
+    dispatcher_move_gradient(sum, &self->current);
+    frame_set_digest(&self->current, digest);
+    return 0;
+}
+
 static void s_end_step(coordinator_t *self, partial_t *sum)
 {
     double summed_ms = s_now_ms(self);
@@ -124,33 +141,35 @@ static void s_end_step(coordinator_t *self, partial_t *sum)
     record->unaudited = figures.n_unaudited;
     record->cost = sum->rows ? sum->cost / (double)sum->rows : 0.0;
     record->accuracy = sum->rows ? (double)sum->correct / (double)sum->rows : 0.0;
-    if (sum->rows) {
-        uint64_t digest;
-        optimizer_step(self->optimizer, frame_data(&self->current), sum->gradient, sum->rows,
-                       record->cost, sum->gradient, &digest);
-        frame_clear(&self->current);
-        dispatcher_move_gradient(sum, &self->current);
-        frame_set_digest(&self->current, digest);
-    } else
+    self->running = false;
+    if (!sum->rows)
         partial_release(sum);
+    else if (s_update(self, sum, &record->cost) != 0) {
+        server_record_destroy(&record);
+        return;
+    }
     memcpy(record->kernel, dispatcher_kernel(self->dispatcher), sizeof(record->kernel));
     record->run = self->job.run;
     record->optimizer = optimizer_state_share(optimizer_state(self->optimizer));
-    record->learning_rate = record->optimizer.driver.rate;
+    record->learning_rate = optimizer_rate(&record->optimizer);
     frame_share(&record->weights, &self->current);
     double now_ms = s_now_ms(self);
     record->step_ms = now_ms - self->started_ms;
     record->broadcast_ms = figures.broadcast_ms;
     record->sum_ms = figures.sum_ms + (now_ms - summed_ms);
     record->compute_ms = record->step_ms - record->broadcast_ms - record->sum_ms;
-    self->running = false;
     s_note_figures(self, record);
     self->ports.step_done(self->ports.dispatch.context, record);
 }
 
 bool coordinator_finished(const coordinator_t *self)
 {
-    return !self->running && self->step == self->job.n_steps;
+    return !self->running && (self->step == self->job.n_steps || self->failure.text[0]);
+}
+
+const char *coordinator_failure(const coordinator_t *self)
+{
+    return self->failure.text[0] ? self->failure.text : NULL;
 }
 
 /* Workers to begin with. Once training has begun it goes on with any number of them. */

@@ -43,8 +43,11 @@ void coordinator_tick(coordinator_t *self);
 /* Milliseconds until the next coordinator_tick, at most. */
 long coordinator_timeout_ms(const coordinator_t *self);
 
-/* All steps are done. */
+/* All steps are done, or it cannot go on. */
 bool coordinator_finished(const coordinator_t *self);
+
+/* Why it cannot go on: the training has diverged. Borrowed; NULL when it can. */
+const char *coordinator_failure(const coordinator_t *self);
 
 /* Tells all members that the job is over. */
 void coordinator_release_workers(coordinator_t *self);

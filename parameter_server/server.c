@@ -252,6 +252,11 @@ void server_stop(server_t *self)
     zstr_send(self->actor, "$TERM");
 }
 
+const char *server_failure(const server_t *self)
+{
+    return coordinator_failure(self->coordinator);
+}
+
 void server_release(server_t *self)
 {
     zstr_send(self->actor, "RELEASE");

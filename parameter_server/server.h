@@ -12,7 +12,8 @@
 
 typedef enum {
     SERVER_STEP = 1, /* a step is done */
-    SERVER_DONE,     /* all steps are done, or server_stop was obeyed; now server_release */
+    SERVER_DONE,     /* all steps are done, server_stop was obeyed, or see server_failure; now
+                        server_release */
     SERVER_OTHER,    /* the other descriptor is readable */
 } server_event_t;
 
@@ -33,6 +34,9 @@ void server_start(server_t *self);
 
 /* Asks the actor to end; SERVER_DONE follows. */
 void server_stop(server_t *self);
+
+/* After SERVER_DONE: why the training cannot go on; NULL when it can or is done. Borrowed. */
+const char *server_failure(const server_t *self);
 
 /* After SERVER_DONE, when what was trained is safe: lets the workers go, for which there would be
  * no others if this process died and the next had to train on. server_destroy does so at the

@@ -45,23 +45,7 @@ uint64_t digest_floats(const float *a, size_t n, bool *finite)
     return digest;
 }
 
-typedef struct {
-    float *out;
-    const float *w;
-    const float *g;
-    float scale;
-} descend_t;
-
-static const float *s_descend(void *context, size_t first, size_t n)
+uint64_t digest_pieces(digest_piece_t *piece, void *context, size_t n)
 {
-    const descend_t *self = context;
-    vec_descend(self->out + first, self->w + first, self->g + first, self->scale, n);
-    return self->out + first;
-}
-
-uint64_t digest_descend(float *out, const float *w, const float *g, float scale, size_t n)
-{
-    descend_t context = {.w = w, .g = g, .scale = scale};
-    context.out = out;
-    return s_table()->pieces(s_descend, &context, n);
+    return s_table()->pieces(piece, context, n);
 }

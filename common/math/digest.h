@@ -16,7 +16,12 @@ uint64_t digest_bytes(const void *bytes, size_t size);
 /* The digest of a(n); *finite: there is no NaN and no infinity in it. a may lie anywhere. */
 uint64_t digest_floats(const float *a, size_t n, bool *finite);
 
-/* vec_descend, and the digest of out(n). out may be w or g. */
-uint64_t digest_descend(float *out, const float *w, const float *g, float scale, size_t n);
+/* Makes the floats [first, first + n) of a vector, or looks at them, before they are digested, and
+ * says where they are. n is DIGEST_PIECE, or less for the last. */
+typedef const float *digest_piece_t(void *context, size_t first, size_t n);
+#define DIGEST_PIECE 4096 /* three vectors' pieces fit into the second cache many times */
+
+/* The digest of n floats, which `piece` makes one piece after the other. */
+uint64_t digest_pieces(digest_piece_t *piece, void *context, size_t n);
 
 #endif

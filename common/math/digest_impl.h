@@ -6,8 +6,6 @@
 
 #include "math/digest_table.h"
 
-#define PIECE 4096 /* floats: three vectors' pieces fit into the second cache many times */
-
 static uint64_t s_bytes(const void *bytes, size_t size)
 {
     return XXH3_64bits(bytes, size);
@@ -18,8 +16,8 @@ static uint64_t s_pieces(digest_piece_t *piece, void *context, size_t n)
     XXH3_state_t state;
     if (XXH3_64bits_reset(&state) != XXH_OK)
         abort();
-    for (size_t first = 0; first < n; first += PIECE) {
-        size_t left = n - first, some = left < PIECE ? left : PIECE;
+    for (size_t first = 0; first < n; first += DIGEST_PIECE) {
+        size_t left = n - first, some = left < DIGEST_PIECE ? left : DIGEST_PIECE;
         if (XXH3_64bits_update(&state, piece(context, first, some), some * sizeof(float)) != XXH_OK)
             abort();
     }

@@ -5,9 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Makes the next floats [first, first + n) of the vector, or looks at them, before they are
- * digested. */
-typedef const float *digest_piece_t(void *context, size_t first, size_t n);
+#include "math/digest.h"
 
 typedef struct {
     uint64_t (*bytes)(const void *bytes, size_t size);

@@ -205,3 +205,25 @@ another_seed() {
 
 @test "another seed gives other bits (digits)" { another_seed digits; }
 @test "another seed gives other bits (MNIST)" { another_seed mnist; }
+
+# tensors_sum FILE: the sha256 of the tensors, without the metadata.
+tensors_sum() {
+    local header
+    header=$(od -An -t u8 -N 8 "$1" | tr -d ' ')
+    tail -c "+$((9 + header))" "$1" | sha256sum | cut -d ' ' -f 1
+}
+
+# What is added to drover must not change what was trained before. These are the weights of the
+# origin's experiment since there is a sparse kernel.
+@test "the weights of the origin's experiment stay what they were" {
+    data_of digits
+    origin() {
+        "$DROVER" train "$DROVER_SOURCE_DIR/config/mnist.yaml" --data "$data" --output out \
+            --set numerics.kernel=sparse "$@"
+        tensors_sum out/model.safetensors >sum
+    }
+    origin
+    [ "$(cat sum)" = 82433a850e6c5295ef35b46a9384c4a271dc57c1d3b39e51f7618a1c861fc4b0 ]
+    origin --set training.bold_driver.rollback=true
+    [ "$(cat sum)" = ce4a6eedba81b7cccfb8174937432753381e07d6c0bf07fe7a31c7bd339554ae ]
+}

@@ -129,7 +129,7 @@ static void s_calm(const server_job_t *job, float *weights)
     pool_t *buffers = pool_new(n_params * sizeof(float));
     gradient_t *gradient = gradient_new(&job->model, &job->sampler, KERNEL_DENSE, buffers, NULL);
     optimizer_state_t state = job->optimizer;
-    optimizer_t *optimizer = optimizer_new(n_params, &state);
+    optimizer_t *optimizer = optimizer_new(&job->model, &state);
     static const _Atomic uint64_t never = 0;
     float *now = pool_take(buffers);
     model_init_uniform(&job->model, job->sampler.seed, now);
@@ -140,8 +140,9 @@ static void s_calm(const server_job_t *job, float *weights)
                             step, root, &never, 0, &sum);
         s_rows[step] = (double)sum.rows;
         uint64_t digest;
-        optimizer_step(optimizer, now, sum.gradient, sum.rows, sum.cost / (double)sum.rows, now,
-                       &digest);
+        double cost = sum.cost / (double)sum.rows;
+        if (optimizer_step(optimizer, now, sum.gradient, sum.rows, &cost, now, &digest, NULL) != 0)
+            abort();
         partial_release(&sum);
     }
     memcpy(weights, now, n_params * sizeof(float));

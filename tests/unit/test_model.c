@@ -1,4 +1,4 @@
-/* Network, gradient, bold driver and optimizer. */
+/* Network, gradient and bold driver. */
 #include "unit.h"
 
 #include <math.h>
@@ -9,7 +9,6 @@
 #include "math/blas.h"
 #include "math/bold_driver.h"
 #include "math/model.h"
-#include "math/optimizer.h"
 
 static model_t s_deep(void)
 {
@@ -197,40 +196,6 @@ static void test_bold_driver_with_rollback(void **state)
     assert_true(driver.rate == 0.1 * 0.5 * 0.5 * 1.05);
 }
 
-static void test_optimizer_steps_and_undoes(void **state)
-{
-    (void)state;
-    const float g0[2] = {10.0f, -20.0f}, g2[2] = {1.0f, 1.0f}, bad[2] = {9.0f, 9.0f};
-    float w0[2] = {1.0f, 2.0f}, w1[2], w2[2], w3[2];
-    uint64_t digest;
-    optimizer_state_t start = {.driver = bold_driver_new(0.5, 2.0, 0.5, true)};
-    optimizer_t *optimizer = optimizer_new(2, &start);
-    assert_true(optimizer_step(optimizer, w0, g0, 10, 1.0, w1, &digest) == 0.5);
-    assert_true(w1[0] == 0.5f && w1[1] == 3.0f);
-    optimizer_state_t saved = optimizer_state_share(optimizer_state(optimizer));
-    w0[0] = 7.0f; /* the optimizer keeps what it was */
-    for (int round = 0; round < 2; round++) {
-        assert_true(optimizer_step(optimizer, w1, bad, 10, 5.0, w2, &digest) ==
-                    0.25);                            /* the cost rose */
-        assert_true(w2[0] == 0.75f && w2[1] == 2.5f); /* from w0 by g0 */
-        if (round == 1)
-            break;
-        optimizer_destroy(&optimizer);
-        optimizer = optimizer_new(2, &saved); /* and once more from the saved state */
-        assert_null(saved.kept_weights);
-    }
-    assert_true(optimizer_step(optimizer, w1, g2, 1, 0.5, w3, &digest) == 0.5);
-    assert_true(w3[0] == 0.0f && w3[1] == 2.5f);
-    optimizer_destroy(&optimizer);
-
-    start.driver = bold_driver_new(0.5, 2.0, 0.5, false);
-    optimizer = optimizer_new(2, &start);
-    optimizer_step(optimizer, w1, g0, 10, 1.0, w2, &digest);
-    assert_true(optimizer_step(optimizer, w1, g2, 1, 5.0, w2, &digest) == 0.25);
-    assert_true(w2[0] == w1[0] - 0.25f);
-    optimizer_destroy(&optimizer);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,7 +205,6 @@ int main(void)
         cmocka_unit_test(test_gradient_against_differences),
         cmocka_unit_test(test_bold_driver_of_the_origin),
         cmocka_unit_test(test_bold_driver_with_rollback),
-        cmocka_unit_test(test_optimizer_steps_and_undoes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
