@@ -91,6 +91,7 @@ int cmd_server(int argc, char **argv)
     settings_t settings;
     run_t *run = NULL;
     server_t *server = NULL;
+    link_t *control = NULL;
     int signals = signals_open(false);
     settings_init(&settings);
     status = STATUS_USAGE;
@@ -113,15 +114,19 @@ int cmd_server(int argc, char **argv)
         goto out;
     }
     status = STATUS_FAILURE;
-    if (!(run = run_new(&settings, resume != NULL, &err)))
+    /* Before the data are there, so that workers need not try again and again. */
+    if (!(control = server_bind(bind, &err)) || !(run = run_new(&settings, resume != NULL, &err)))
         goto out;
     server_job_t job = run_job(run, bind);
+    job.control = control;
+    control = NULL;
     if (!(server = server_new(&job, &err)) || run_open(run, &err) != 0)
         goto out;
     log_info("server.bound", "endpoint=%s", server_endpoint(server));
     status = s_serve(run, server, signals, &err);
 out:
     server_destroy(&server);
+    link_destroy(&control);
     link_chaos_end();
     run_destroy(&run);
     settings_clear(&settings);

@@ -1,6 +1,7 @@
 /* See run_data.h. */
 #include "cli/run_data.h"
 
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,23 +27,46 @@ static int s_find_files(const settings_t *settings, data_files_t *files, err_t *
     return 0;
 }
 
+/* One of the two sets, which are loaded at the same time. */
+typedef struct {
+    const char *images;
+    const char *labels;
+    size_t most_rows;
+    dataset_t *data;
+    err_t err;
+} load_t;
+
+static void *s_load(void *load)
+{
+    load_t *self = load;
+    self->data = dataset_load(self->images, self->labels, self->most_rows, &self->err);
+    return NULL;
+}
+
 int run_data_load(const settings_t *settings, dataset_t **train, dataset_t **test, err_t *err)
 {
-    int r = -1;
     data_files_t files;
+    pthread_t thread;
     if (s_find_files(settings, &files, err) != 0)
         return -1;
-    *train = dataset_load(files.train_images, files.train_labels, (size_t)settings->data.train_rows,
-                          err);
-    if (!*train)
-        goto out;
-    if (test && files.test_images &&
-        !(*test = dataset_load(files.test_images, files.test_labels, 0, err)))
-        goto out;
-    r = 0;
-out:
+    load_t loads[2] = {
+        {files.train_images, files.train_labels, (size_t)settings->data.train_rows, NULL, {{0}}},
+        {files.test_images, files.test_labels, 0, NULL, {{0}}},
+    };
+    int n = test && files.test_images ? 2 : 1;
+    if (n > 1 && pthread_create(&thread, NULL, s_load, &loads[1]) != 0)
+        abort();
+    (void)s_load(&loads[0]);
+    if (n > 1) {
+        pthread_join(thread, NULL);
+        *test = loads[1].data;
+    }
+    *train = loads[0].data;
     data_files_clear(&files);
-    return r;
+    for (int i = 0; i < n; i++)
+        if (!loads[i].data)
+            return err_set(err, "%s", loads[i].err.text);
+    return 0;
 }
 
 int run_data_check(const model_t *model, const dataset_t *data, const char *which, err_t *err)

@@ -23,6 +23,7 @@ typedef struct {
     double audit;                /* part of the blocks, 0 to 1, that two workers compute */
     uint32_t min_workers;        /* training starts when so many are there */
     const char *bind;            /* borrowed, for server_new only */
+    link_t *control;             /* bound there already; owned by server_new. NULL: it does so */
     const dataset_t *data;       /* the training set; borrowed for the server's life */
     char kernel[32];             /* for all workers; empty: that of the first */
     /* (P) to begin with, borrowed, for server_new only; NULL: drawn from the sampler's seed. */

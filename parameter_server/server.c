@@ -86,11 +86,20 @@ static void s_tell(server_t *self)
     self->done = NULL;
 }
 
-static int s_bind(server_t *self, const char *bind, size_t gradient_bytes, err_t *err)
+link_t *server_bind(const char *bind, err_t *err)
+{
+    char planes[4][LINK_ENDPOINT_SIZE];
+    link_t *control = NULL;
+    if (link_planes(bind, planes, err) != 0 ||
+        !(control = link_bind(LINK_CONTROL_SERVER, planes[0], 0, err)))
+        err_prefix(err, "server.bind");
+    return control;
+}
+
+static int s_bind_others(server_t *self, const char *bind, size_t gradient_bytes, err_t *err)
 {
     char planes[4][LINK_ENDPOINT_SIZE];
     if (link_planes(bind, planes, err) != 0 ||
-        !(self->control = link_bind(LINK_CONTROL_SERVER, planes[0], 0, err)) ||
         !(self->data = link_bind(LINK_DATA_SERVER, planes[1], 0, err)) ||
         !(self->weights = link_bind(LINK_WEIGHTS_SERVER, planes[2], 0, err)) ||
         !(self->gradients = link_bind(LINK_GRADIENTS_SERVER, planes[3], gradient_bytes, err)))
@@ -103,8 +112,11 @@ server_t *server_new(server_job_t *job, err_t *err)
     server_t *self = calloc(1, sizeof(*self));
     if (!self)
         abort();
+    self->control = job->control;
+    job->control = NULL;
     if (server_job_check(job, err) != 0 ||
-        s_bind(self, job->bind, model_params(&job->model) * sizeof(float), err) != 0) {
+        (!self->control && !(self->control = server_bind(job->bind, err))) ||
+        s_bind_others(self, job->bind, model_params(&job->model) * sizeof(float), err) != 0) {
         optimizer_state_clear(&job->optimizer);
         server_destroy(&self);
         return NULL;

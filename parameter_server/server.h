@@ -19,8 +19,12 @@ typedef enum {
 
 typedef struct server server_t;
 
-/* Checks the job and binds the four planes. NULL with *err. job->optimizer is emptied in any case.
- */
+/* Binds the control plane alone, for server_job_t's control: workers may connect and ask, and are
+ * answered once there is a server. NULL with *err, which names server.bind. */
+link_t *server_bind(const char *bind, err_t *err);
+
+/* Checks the job and binds what is not bound. NULL with *err. job->optimizer and job->control are
+ * emptied in any case. */
 server_t *server_new(server_job_t *job, err_t *err);
 
 /* Stops the actor if it runs. */
