@@ -266,6 +266,8 @@ int checkpoint_parse(const safetensors_t *file, const char *path, checkpoint_inf
     if (s_read_info(file, path, info, err) != 0 ||
         (has_digest && model_file_number(file, path, "digest", UINT64_MAX, &digest, err) != 0))
         goto out;
+    if (model_file_params(file, path, &info->model, NULL, err) != 0)
+        goto out;
     size_t n_params = model_params(&info->model);
     values = malloc(n_params * sizeof(float));
     if (!values) {

@@ -130,6 +130,8 @@ static int s_dense_params(const safetensors_t *file, const char *path, const mod
     const float *b = W ? s_tensor(file, path, bias, shape + 1, 1, err) : NULL;
     if (!b)
         return -1;
+    if (!params)
+        return 0;
     memcpy(params + model_weight_offset(model, l), W, shape[0] * shape[1] * sizeof(float));
     memcpy(params + model_bias_offset(model, l), b, shape[1] * sizeof(float));
     return 0;

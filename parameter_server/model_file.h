@@ -19,7 +19,8 @@ void model_file_add(safetensors_t *file, const model_t *model, const float *para
 /* The network that the metadata describe, checked; `path` is named in errors. Returns 0 or -1. */
 int model_file_model(const safetensors_t *file, const char *path, model_t *model, err_t *err);
 
-/* The parameters of the network from tensors of its names and shapes into params(P). Returns 0, or
+/* The parameters of the network from tensors of its names and shapes into params(P); with NULL only
+ * looks whether they are there, before anyone makes room for what a file claims. Returns 0, or
  * -1 with *err naming the tensor that is missing or of another shape. */
 int model_file_params(const safetensors_t *file, const char *path, const model_t *model,
                       float *params, err_t *err);
