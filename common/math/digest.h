@@ -1,8 +1,8 @@
 /* XXH3-64 (seed 0) of bytes, and of floats while something else is done with them.
  *
- * A vector that is large against the caches costs what it costs to bring it there: so what is to be
- * done with it is done piece by piece, while the piece is there. Same digests on every CPU; the
- * library itself would use SSE2 only, a third as fast as AVX-512 (docs/benchmarks.md).
+ * To go over a vector that is large against the caches costs what it costs to bring it there: what
+ * else is to be done with it is done on the way, and takes no time of its own (docs/benchmarks.md).
+ * Same digests on every CPU. The library would use SSE2 only.
  */
 #ifndef DROVER_MATH_DIGEST_H
 #define DROVER_MATH_DIGEST_H
@@ -13,8 +13,15 @@
 
 uint64_t digest_bytes(const void *bytes, size_t size);
 
-/* The digest of a(n); *finite: there is no NaN and no infinity in it. a may lie anywhere. */
+/* The digest of a(n); *finite: there is no NaN and no infinity in it. */
 uint64_t digest_floats(const float *a, size_t n, bool *finite);
+
+/* digest_floats of a(n) as it was, and vec_add: a += b. */
+uint64_t digest_add(float *a, const float *b, size_t n, bool *finite);
+
+/* vec_descend, and digest_floats of out(n). out may be w or g. */
+uint64_t digest_descend(float *out, const float *w, const float *g, float scale, size_t n,
+                        bool *finite);
 
 /* Makes the floats [first, first + n) of a vector, or looks at them, before they are digested, and
  * says where they are. n is DIGEST_PIECE, or less for the last. */

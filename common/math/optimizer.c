@@ -235,6 +235,20 @@ static const float *s_piece(void *context, size_t first, size_t n)
     return next;
 }
 
+/* Makes the next weights: their digest. Plain descent goes through the vectors once, for all. */
+static uint64_t s_make(update_t *update)
+{
+    bool finite;
+    size_t n_params = update->self->n_params;
+    if (!update->descends || update->average)
+        return digest_pieces(s_piece, update, n_params);
+    uint64_t digest = digest_descend(update->next, update->weights, update->gradient,
+                                     update->descent, n_params, &finite);
+    if (!finite)
+        s_look(update, update->next, 0, n_params);
+    return digest;
+}
+
 /* Updates a vector of the state: the old one to *before, zeros if there is none, a new one to
  * *after. */
 static void s_take(optimizer_t *self, float **before, float **after)
@@ -328,7 +342,7 @@ int optimizer_step(optimizer_t *self, const float *weights, const float *gradien
     update.m0 = state->moment1;
     update.v0 = state->moment2;
     update.average0 = state->average;
-    *digest = digest_pieces(s_piece, &update, self->n_params);
+    *digest = s_make(&update);
     s_replace(&state->moment1, update.m);
     s_replace(&state->moment2, update.v);
     s_replace(&state->average, update.average);

@@ -1,6 +1,7 @@
 /* digest: the library's digests, whatever the path, the place and the pieces. */
 #include "unit.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,8 +14,8 @@
 
 #define MOST 20000 /* floats: some pieces and a rest */
 
-static const size_t s_sizes[] = {0,    1,    3,    16,   60,    61,    1023, 4095,
-                                 4096, 4097, 8191, 8192, 12289, 16384, MOST};
+static const size_t s_sizes[] = {0,   1,   3,   16,   60,   61,   64,   65,   255, 256,
+                                 257, 272, 273, 1023, 4095, 4096, 4097, 8192, MOST};
 #define N_SIZES (sizeof(s_sizes) / sizeof(s_sizes[0]))
 
 typedef struct {
@@ -60,6 +61,8 @@ static void s_check_floats(vectors_t *v)
 {
     static const float wild[] = {INFINITY, -INFINITY, NAN};
     bool finite;
+    v->w[0] = v->w[1] = FLT_MAX; /* no more than that is finite */
+    v->w[2] = -FLT_MAX;
     for (size_t i = 0; i < N_SIZES; i++) {
         size_t n = s_sizes[i];
         for (size_t from = 0; from < 2; from++) {
@@ -120,6 +123,61 @@ static void s_check_pieces(vectors_t *v)
     }
 }
 
+static void s_check_descend(vectors_t *v)
+{
+    bool finite;
+    for (size_t i = 0; i < N_SIZES; i++) {
+        size_t n = s_sizes[i], size = n * sizeof(float);
+        for (size_t from = 0; from < 2; from++) {
+            vec_descend(v->expected, v->w + from, v->g + from, 0.3F, n);
+            uint64_t expected = XXH3_64bits(v->expected, size);
+            assert_true(digest_descend(v->out, v->w + from, v->g + from, 0.3F, n, &finite) ==
+                        expected);
+            assert_true(finite);
+            assert_memory_equal(v->out, v->expected, size);
+            memcpy(v->out, v->g + from, size); /* in the gradient's place */
+            assert_true(digest_descend(v->out, v->w + from, v->out, 0.3F, n, &finite) == expected);
+            assert_true(finite);
+            assert_memory_equal(v->out, v->expected, size);
+            memcpy(v->out, v->w + from, size);
+            assert_true(digest_descend(v->out, v->out, v->g + from, 0.3F, n, &finite) == expected);
+            assert_true(finite);
+            assert_memory_equal(v->out, v->expected, size);
+            for (size_t at = 0; at < n; at = at * 2 + 1) {
+                float kept = v->w[from + at];
+                v->w[from + at] = NAN;
+                (void)digest_descend(v->out, v->w + from, v->g + from, 0.3F, n, &finite);
+                assert_false(finite);
+                v->w[from + at] = kept;
+            }
+        }
+    }
+}
+
+static void s_check_add(vectors_t *v)
+{
+    bool finite;
+    for (size_t i = 0; i < N_SIZES; i++) {
+        size_t n = s_sizes[i], size = n * sizeof(float);
+        for (size_t from = 0; from < 2; from++) {
+            memcpy(v->expected, v->w + from, size);
+            vec_add(v->expected, v->g + from, n);
+            for (size_t at = n;; at = at ? at / 2 : 0) { /* n: all are finite */
+                memcpy(v->out + from, v->w + from, size);
+                if (at < n)
+                    v->out[from + at] = -INFINITY;
+                uint64_t expected = XXH3_64bits(v->out + from, size);
+                assert_true(digest_add(v->out + from, v->g + from, n, &finite) == expected);
+                assert_int_equal(finite, at == n);
+                if (at == n)
+                    assert_memory_equal(v->out + from, v->expected, size);
+                if (at == 0)
+                    break;
+            }
+        }
+    }
+}
+
 static void test_bytes_have_the_digest_of_the_library(void **state)
 {
     (void)state;
@@ -138,12 +196,26 @@ static void test_pieces_are_digested(void **state)
     s_on_each_path(s_check_pieces);
 }
 
+static void test_descent_is_digested(void **state)
+{
+    (void)state;
+    s_on_each_path(s_check_descend);
+}
+
+static void test_addends_are_digested_and_looked_at(void **state)
+{
+    (void)state;
+    s_on_each_path(s_check_add);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes_have_the_digest_of_the_library),
         cmocka_unit_test(test_floats_are_digested_and_looked_at),
         cmocka_unit_test(test_pieces_are_digested),
+        cmocka_unit_test(test_descent_is_digested),
+        cmocka_unit_test(test_addends_are_digested_and_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
