@@ -33,8 +33,3 @@ uint64_t digest_descend(float *out, const float *w, const float *g, float scale,
 {
     return s_table()->descend(out, w, g, scale, n, finite);
 }
-
-uint64_t digest_add(float *a, const float *b, size_t n, bool *finite)
-{
-    return s_table()->add(a, b, n, finite);
-}

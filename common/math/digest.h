@@ -16,9 +16,6 @@ uint64_t digest_bytes(const void *bytes, size_t size);
 /* The digest of a(n); *finite: there is no NaN and no infinity in it. */
 uint64_t digest_floats(const float *a, size_t n, bool *finite);
 
-/* digest_floats of a(n) as it was, and vec_add: a += b. */
-uint64_t digest_add(float *a, const float *b, size_t n, bool *finite);
-
 /* vec_descend, and digest_floats of out(n). out may be w or g. */
 uint64_t digest_descend(float *out, const float *w, const float *g, float scale, size_t n,
                         bool *finite);

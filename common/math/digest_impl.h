@@ -31,7 +31,6 @@ typedef uint32_t bits_t __attribute__((vector_size(VECTOR * 4), aligned(4), may_
 typedef enum {
     LOOK,    /* at a */
     DESCEND, /* out = a - scale b, to be digested and looked at */
-    ADD,     /* out = a + b, where a is digested and looked at */
 } work_t;
 
 typedef struct {
@@ -65,8 +64,6 @@ BODY void s_stripe(work_t work, const vectors_t *v, size_t i, bits_t *wild)
             *wild |= WILD((bits_t)x);
         } else
             *wild |= WILD(*(const bits_t *)(const void *)(v->a + i));
-        if (work == ADD)
-            *s_at(v->out + i) = *s_in(v->a + i) + *s_in(v->b + i);
     }
 }
 
@@ -80,8 +77,6 @@ BODY void s_rest(work_t work, const vectors_t *v, size_t i, size_t n, bits_t *wi
         (*wild)[0] |= WILD(bits);
         if (work == DESCEND)
             v->out[i] = x;
-        if (work == ADD)
-            v->out[i] = v->a[i] + v->b[i];
     }
 }
 
@@ -101,36 +96,25 @@ BODY uint64_t s_work(work_t work, const vectors_t *v, size_t n, bool *finite)
     const xxh_u8 *secret = XXH3_kSecret;
     size_t size = n * sizeof(float), at = 0;
     bits_t wild = {0};
-    uint64_t digest;
     if (size <= SHORT) {
-        if (work != DESCEND)
-            digest = XXH3_64bits(data, size); /* before it is added to */
         s_rest(work, v, 0, n, &wild);
-        if (work == DESCEND)
-            digest = XXH3_64bits(data, size);
         *finite = s_none(&wild);
-        return digest;
+        return XXH3_64bits(data, size);
     }
     XXH_ALIGN(XXH_ACC_ALIGN) xxh_u64 acc[XXH_ACC_NB] = XXH3_INIT_ACC;
     size_t n_stripes = (size - 1) / XXH_STRIPE_LEN;
-    char last[XXH_STRIPE_LEN]; /* of the bytes: it overlaps the stripe before */
-    if (work == ADD)
-        memcpy(last, data + size - XXH_STRIPE_LEN, XXH_STRIPE_LEN);
     while (at < n_stripes) {
         size_t left = n_stripes - at, some = left < KEYS ? left : KEYS;
         for (size_t key = 0; key < some; key++, at++) {
             const float *stripe = floats + at * STRIPE;
-            if (work == DESCEND)
-                s_stripe(work, v, at * STRIPE, &wild);
+            s_stripe(work, v, at * STRIPE, &wild);
             XXH3_accumulate_512(acc, stripe, secret + key * XXH_SECRET_CONSUME_RATE);
-            if (work != DESCEND)
-                s_stripe(work, v, at * STRIPE, &wild);
         }
         if (some == KEYS)
             XXH3_scrambleAcc(acc, secret + sizeof(XXH3_kSecret) - XXH_STRIPE_LEN);
     }
     s_rest(work, v, at * STRIPE, n, &wild);
-    XXH3_accumulate_512(acc, work == ADD ? last : data + size - XXH_STRIPE_LEN,
+    XXH3_accumulate_512(acc, data + size - XXH_STRIPE_LEN,
                         secret + sizeof(XXH3_kSecret) - XXH_STRIPE_LEN - XXH_SECRET_LASTACC_START);
     *finite = s_none(&wild);
     return XXH3_mergeAccs(acc, secret + XXH_SECRET_MERGEACCS_START, size * XXH_PRIME64_1);
@@ -168,11 +152,4 @@ static uint64_t s_descend(float *out, const float *w, const float *g, float scal
     return s_work(DESCEND, &v, n, finite);
 }
 
-static uint64_t s_add(float *a, const float *b, size_t n, bool *finite)
-{
-    vectors_t v = {.a = a, .b = b};
-    v.out = a;
-    return s_work(ADD, &v, n, finite);
-}
-
-const digest_table_t TABLE = {s_bytes, s_pieces, s_look, s_descend, s_add};
+const digest_table_t TABLE = {s_bytes, s_pieces, s_look, s_descend};

@@ -14,7 +14,6 @@ typedef struct {
     uint64_t (*floats)(const float *a, size_t n, bool *finite);
     uint64_t (*descend)(float *out, const float *w, const float *g, float scale, size_t n,
                         bool *finite);
-    uint64_t (*add)(float *a, const float *b, size_t n, bool *finite);
 } digest_table_t;
 
 extern const digest_table_t digest_table_c;

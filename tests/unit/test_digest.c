@@ -154,30 +154,6 @@ static void s_check_descend(vectors_t *v)
     }
 }
 
-static void s_check_add(vectors_t *v)
-{
-    bool finite;
-    for (size_t i = 0; i < N_SIZES; i++) {
-        size_t n = s_sizes[i], size = n * sizeof(float);
-        for (size_t from = 0; from < 2; from++) {
-            memcpy(v->expected, v->w + from, size);
-            vec_add(v->expected, v->g + from, n);
-            for (size_t at = n;; at = at ? at / 2 : 0) { /* n: all are finite */
-                memcpy(v->out + from, v->w + from, size);
-                if (at < n)
-                    v->out[from + at] = -INFINITY;
-                uint64_t expected = XXH3_64bits(v->out + from, size);
-                assert_true(digest_add(v->out + from, v->g + from, n, &finite) == expected);
-                assert_int_equal(finite, at == n);
-                if (at == n)
-                    assert_memory_equal(v->out + from, v->expected, size);
-                if (at == 0)
-                    break;
-            }
-        }
-    }
-}
-
 static void test_bytes_have_the_digest_of_the_library(void **state)
 {
     (void)state;
@@ -202,12 +178,6 @@ static void test_descent_is_digested(void **state)
     s_on_each_path(s_check_descend);
 }
 
-static void test_addends_are_digested_and_looked_at(void **state)
-{
-    (void)state;
-    s_on_each_path(s_check_add);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,7 +185,6 @@ int main(void)
         cmocka_unit_test(test_floats_are_digested_and_looked_at),
         cmocka_unit_test(test_pieces_are_digested),
         cmocka_unit_test(test_descent_is_digested),
-        cmocka_unit_test(test_addends_are_digested_and_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
