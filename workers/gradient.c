@@ -124,24 +124,19 @@ bool gradient_node(gradient_t *self, const float *params, const uint8_t *images,
     int depth = 0;
     size_t n_params = model_params(&self->model);
     uint32_t first, end;
-    /* A message's weights start anywhere; vectors that straddle cache lines take twice as long. */
-    float *weights = pool_take(self->buffers);
-    memcpy(weights, params, n_params * sizeof(float));
     node_range(node, sampler_blocks(&self->sampler), &first, &end);
     for (uint32_t block = first; block < end; block++) {
         if (atomic_load(epoch) != begun) {
             while (depth > 0)
                 partial_release(&stack[--depth]);
-            pool_give(weights);
             return false;
         }
-        stack[depth++] = s_block(self, weights, images, labels, step, block);
+        stack[depth++] = s_block(self, params, images, labels, step, block);
         for (uint32_t n = block - first + 1; n % 2 == 0; n /= 2, depth--)
             partial_add(&stack[depth - 2], &stack[depth - 1], n_params);
     }
     for (; depth > 1; depth--)
         partial_add(&stack[depth - 2], &stack[depth - 1], n_params);
-    pool_give(weights);
     /* cppcheck-suppress uninitvar ; a node has at least one block */
     *partial = stack[0];
     return true;
