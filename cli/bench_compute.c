@@ -3,11 +3,13 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/pool.h"
 #include "math/blas.h"
+#include "math/pass.h"
 #include "workers/gradient.h"
 #include "workers/narrow.h"
 
@@ -43,13 +45,18 @@ static void s_run(uint32_t n_threads, void *(*main)(void *), void *context)
     free(threads);
 }
 
-/* Multiply-adds of a row behind the first layer's: two products a layer, and the one that takes the
- * errors down. */
+/* Multiply-adds of a row in one product of a layer. */
+static double s_product(const model_t *model, uint32_t l)
+{
+    return (double)model_layer_outputs(model, l) * (double)model_fan_in(model, l);
+}
+
+/* Those behind the first layer's: two products a layer, and the one that takes the errors down. */
 static double s_rest(const model_t *model)
 {
     double n = 0;
     for (uint32_t l = 1; l < model->n_layers; l++)
-        n += 3.0 * (double)model_layer_inputs(model, l) * model->layers[l].units;
+        n += 3.0 * s_product(model, l);
     return n;
 }
 
@@ -63,34 +70,35 @@ double bench_flop(const bench_step_t *step)
     for (uint32_t block = 0; block < sampler_blocks(&step->sampler); block++)
         n_rows += sampler_rows(&step->sampler, 1, block, rows);
     free(rows);
-    return 2.0 * n_rows * (2.0 * model->n_inputs * model->layers[0].units + s_rest(model));
+    return 2.0 * n_rows * (2.0 * s_product(model, 0) + s_rest(model));
 }
 
-/* Values of the block's input that the first layer's products take. */
-static double s_inputs_done(const bench_step_t *step, narrow_t *narrow, const uint32_t *rows,
-                            uint32_t B)
+/* Multiply-adds of the block's rows in the first layer's product, without the zeros left out. */
+static double s_product_done(const bench_step_t *step, kernel_t kernel, narrow_t *narrow,
+                             const uint32_t *rows, uint32_t B)
 {
     size_t D = step->model.n_inputs, there = 0;
-    if (narrow)
-        return narrow_begin(narrow, step->images, rows, B)
-                   ? (double)B * narrow_model(narrow)->n_inputs
-                   : (double)B * (double)D;
+    if (narrow && narrow_begin(narrow, step->images, rows, B))
+        return B * s_product(narrow_model(narrow), 0);
+    if (!pass_is_sparse(&step->model, kernel))
+        return B * s_product(&step->model, 0);
     for (uint32_t r = 0; r < B; r++)
         for (size_t i = 0; i < D; i++)
             there += step->images[rows[r] * D + i] != 0;
-    return (double)there;
+    return (double)there * step->model.layers[0].units;
 }
 
 double bench_flop_done(const bench_step_t *step, kernel_t kernel)
 {
-    narrow_t *narrow = kernel == KERNEL_DENSE ? narrow_new(&step->model) : NULL;
+    bool dense = kernel == KERNEL_DENSE && step->model.layers[0].kind == LAYER_DENSE;
+    narrow_t *narrow = dense ? narrow_new(&step->model) : NULL;
     uint32_t *rows = calloc(step->sampler.block_rows, sizeof(uint32_t));
     double done = 0;
     if (!rows)
         abort();
     for (uint32_t block = 0; block < sampler_blocks(&step->sampler); block++) {
         uint32_t B = sampler_rows(&step->sampler, 1, block, rows);
-        done += 2.0 * s_inputs_done(step, narrow, rows, B) * step->model.layers[0].units;
+        done += 2.0 * s_product_done(step, kernel, narrow, rows, B);
         done += B * s_rest(&step->model);
     }
     free(rows);

@@ -183,7 +183,7 @@ static int s_bench(const plan_t *plan, const settings_t *settings, err_t *err)
     params = aligned_alloc(64, (model_params(&step.model) * sizeof(float) + 63) / 64 * 64);
     if (!params)
         abort();
-    model_init_uniform(&step.model, settings->training.seed, params);
+    model_init(&step.model, MODEL_INIT_UNIFORM, settings->training.seed, params);
     step.params = params;
     step.images = dataset_images(data);
     step.labels = dataset_labels(data);

@@ -29,8 +29,7 @@ static int s_network(const settings_t *settings, const safetensors_t *file, cons
                        "%s: tensor 'layer1.weight' has %zu dimensions, expected the shape "
                        "(inputs, units)",
                        path, n_dims);
-    *model = run_data_network(settings, shape[0]);
-    return model_check(model, err) != 0 ? err_prefix(err, "%s", path) : 0;
+    return run_data_network(settings, shape[0], model, err) != 0 ? err_prefix(err, "%s", path) : 0;
 }
 
 static int s_import(const settings_t *settings, const char *from, const char *to, err_t *err)

@@ -11,14 +11,13 @@
 #include "data/dataset.h"
 #include "data/image.h"
 #include "math/loss.h"
-#include "math/model.h"
+#include "math/pass.h"
 
 /* What the command was asked for and what it needs for each image. */
 typedef struct {
     model_t model;
-    float *params;      /* owned */
-    model_room_t *room; /* owned, for one row */
-    sparse_t input;     /* owned; that row */
+    float *params; /* owned */
+    pass_t *pass;  /* owned, for one row */
     bool json;
     bool invert;
     int index;   /* -1 = all images of a file */
@@ -61,8 +60,8 @@ static void s_image(predict_t *self, const char *path, long row, uint8_t *image)
     size_t C = model_classes(&self->model);
     for (size_t i = 0; self->invert && i < D; i++)
         image[i] = (uint8_t)(255 - image[i]);
-    sparse_set(&self->input, 1, D, image, D);
-    const float *y = model_forward(&self->model, self->params, self->room, 1);
+    pass_set_bytes(self->pass, image, 1);
+    const float *y = pass_forward(self->pass, self->params, 1);
     size_t predicted = loss_argmax(y, C);
     if (self->json) {
         (void)fputs(self->n_shown > 0 ? ",\n {\"file\": " : "{\"file\": ", self->out);
@@ -196,8 +195,7 @@ int cmd_predict(int argc, char **argv)
     if (evaluate_read_model(args.words[0], &info, &self.params, &err) != 0)
         goto out;
     self.model = info.model;
-    self.room = model_room_new_sparse(&self.model, 1);
-    model_room_set_sparse(self.room, &self.input, NULL, NULL);
+    self.pass = pass_new(&self.model, KERNEL_SPARSE, 1);
     if (s_predict(&self, args.words + 1, args.n_words - 1, &err) == 0)
         status = STATUS_OK;
 out:
@@ -208,8 +206,7 @@ out:
     else
         command_fail(&command, &err, status);
     free(text);
-    model_room_destroy(&self.room);
-    sparse_clear(&self.input);
+    pass_destroy(&self.pass);
     free(self.params);
     args_clear(&args);
     return status;

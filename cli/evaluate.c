@@ -9,6 +9,7 @@
 #include "cli/json.h"
 #include "math/confusion.h"
 #include "math/loss.h"
+#include "math/pass.h"
 #include "math/rng.h"
 
 #define BATCH_ROWS   512
@@ -41,25 +42,22 @@ int evaluate(const model_t *model, const float *params, const dataset_t *dataset
     size_t C = model_classes(model);
     const uint8_t *labels = dataset_labels(dataset);
     double cost = 0;
-    model_room_t *room = model_room_new_sparse(model, BATCH_ROWS);
-    sparse_t images = {.picks = NULL};
-    float *delta = malloc(BATCH_ROWS * C * sizeof(*delta));
+    pass_t *pass = pass_new(model, KERNEL_SPARSE, BATCH_ROWS);
     out->confusion = calloc(C * C, sizeof(*out->confusion));
     out->predictions = malloc(n_rows);
     out->margins = malloc(n_rows * sizeof(*out->margins));
-    if (!delta || !out->confusion || !out->predictions || !out->margins) {
-        model_room_destroy(&room);
-        free(delta);
+    if (!out->confusion || !out->predictions || !out->margins) {
+        pass_destroy(&pass);
         evaluation_clear(out);
         return err_set(err, "out of memory for %zu rows", n_rows);
     }
-    model_room_set_sparse(room, &images, NULL, NULL);
     for (size_t first = 0; first < n_rows; first += BATCH_ROWS) {
         size_t B = n_rows - first < BATCH_ROWS ? n_rows - first : BATCH_ROWS;
         uint32_t n_correct;
-        sparse_set(&images, B, D, dataset_images(dataset) + first * D, D);
-        const float *y = model_forward(model, params, room, B);
-        cost += loss_sse(y, labels + first, B, C, delta, &n_correct);
+        double batch_cost;
+        pass_set_bytes(pass, dataset_images(dataset) + first * D, B);
+        const float *y = pass_evaluate(pass, params, labels + first, B, &batch_cost, &n_correct);
+        cost += batch_cost;
         for (size_t r = 0; r < B; r++) {
             size_t predicted = loss_argmax(y + r * C, C);
             out->predictions[first + r] = (uint8_t)predicted;
@@ -68,13 +66,11 @@ int evaluate(const model_t *model, const float *params, const dataset_t *dataset
             confusion_add(out->confusion, (uint32_t)C, labels[first + r], (uint32_t)predicted);
         }
     }
-    sparse_clear(&images);
     out->n_rows = (uint32_t)n_rows;
     out->n_classes = (uint32_t)C;
     out->cost = cost / (double)n_rows;
     out->accuracy = confusion_accuracy(out->confusion, out->n_classes);
-    model_room_destroy(&room);
-    free(delta);
+    pass_destroy(&pass);
     return 0;
 }
 

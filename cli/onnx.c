@@ -69,6 +69,9 @@ enum {
 static const char *const s_activations[ACTIVATION_COUNT] = {
     [ACTIVATION_TANH] = "Tanh",
     [ACTIVATION_SIGMOID] = "Sigmoid",
+    [ACTIVATION_RELU] = "Relu",
+    [ACTIVATION_LEAKY_RELU] = "LeakyRelu", /* by 0.01 if it is not said */
+    [ACTIVATION_SOFTMAX] = "Softmax",      /* of the last axis if it is not said */
 };
 
 /* "layer3.weight" for the layer with index 2. */
@@ -151,16 +154,27 @@ typedef struct {
     void (*weights)(protobuf_t *out, const model_t *model, uint32_t l, const float *params);
 } kind_t;
 
-static const kind_t s_kinds[] = {
-    {s_dense_nodes, s_dense_weights},
+static const kind_t s_kinds[LAYER_KIND_COUNT] = {
+    [LAYER_DENSE] = {s_dense_nodes, s_dense_weights},
 };
 
-/* The kind of a layer; the trainer has one so far. */
 static const kind_t *s_kind(const model_t *model, uint32_t l)
 {
-    (void)model;
-    (void)l;
-    return &s_kinds[0];
+    return &s_kinds[model->layers[l].kind];
+}
+
+static int s_check(const char *path, const model_t *model, err_t *err)
+{
+    for (uint32_t l = 0; l < model->n_layers; l++) {
+        const model_layer_t *layer = &model->layers[l];
+        if (!s_kind(model, l)->nodes)
+            return err_set(err, "%s: layer %u is a %s, expected dense layers", path, l + 1,
+                           model_kind_name(layer->kind));
+        if (!s_activations[layer->activation])
+            return err_set(err, "%s: layer %u has the activation %s, which ONNX %d has not", path,
+                           l + 1, activation_name(layer->activation), OPSET);
+    }
+    return 0;
 }
 
 /* float (N, width) */
@@ -246,6 +260,8 @@ int onnx_write(const char *path, const checkpoint_info_t *info, const float *par
     if (bytes > MAX_WEIGHT_BYTES)
         return err_set(err, "%s: weights of %zu bytes, expected at most %zu in an ONNX file", path,
                        bytes, MAX_WEIGHT_BYTES);
+    if (s_check(path, &info->model, err) != 0)
+        return -1;
     protobuf_t out = {0};
     s_model(&out, info, params);
     file_part_t part = {out.bytes, out.size};

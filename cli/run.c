@@ -26,6 +26,7 @@
 #include "data/dataset.h"
 #include "math/kernel.h"
 #include "math/confusion.h"
+#include "math/pass.h"
 #include "parameter_server/checkpoint.h"
 #include "parameter_server/metrics.h"
 #include "parameter_server/weights.h"
@@ -78,10 +79,7 @@ static int s_check_checkpoint(const run_t *self, const checkpoint_info_t *info,
     const settings_t *settings = self->settings;
     const bold_driver_t *driver = &state->optimizer.driver;
     const char *what = NULL;
-    char seen[256], expected[256];
-    model_describe(&info->model, seen, sizeof(seen));
-    model_describe(&self->model, expected, sizeof(expected));
-    if (strcmp(seen, expected) != 0)
+    if (!model_same(&info->model, &self->model))
         what = "another network";
     else if (strcmp(info->digest, dataset_digest(self->train)) != 0)
         what = "other training data";
@@ -285,10 +283,12 @@ server_job_t run_job(const run_t *self, const char *bind)
         .bind = bind,
         .data = self->train,
         .weights = self->init,
+        .init = (model_init_t)settings->model.init,
     };
     settings_kernel_t kernel = settings->numerics.kernel;
     if (kernel == SETTINGS_KERNEL_SPARSE ||
-        (kernel == SETTINGS_KERNEL_AUTO && kernel_sparse_pays(dataset_density(self->train))))
+        (kernel == SETTINGS_KERNEL_AUTO && pass_is_sparse(&self->model, KERNEL_SPARSE) &&
+         kernel_sparse_pays(dataset_density(self->train))))
         (void)strcpy(job.kernel, KERNEL_NAME_SPARSE);
     if (self->last) {
         job.step = self->last->step;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* The four files: by role, else those in data.path. */
 static int s_find_files(const settings_t *settings, data_files_t *files, err_t *err)
 {
@@ -85,23 +87,109 @@ int run_data_check(const model_t *model, const dataset_t *data, const char *whic
     return 0;
 }
 
-model_t run_data_network(const settings_t *settings, size_t n_inputs)
+_Static_assert((int)SETTINGS_SOFTMAX == (int)ACTIVATION_SOFTMAX + 1, "the same order");
+_Static_assert((int)SETTINGS_CROSS_ENTROPY == (int)LOSS_CROSS_ENTROPY, "the same order");
+
+/* A layer by what it has above 0. Returns 0, or -1 with *err when that is not one thing. */
+static int s_layer(const settings_layer_t *layer, uint32_t l, model_layer_t *out, err_t *err)
 {
-    model_t model = {.n_inputs = (uint32_t)n_inputs,
-                     .n_layers = (uint32_t)settings->model.n_layers};
-    for (uint32_t l = 0; l < model.n_layers; l++) {
-        const settings_layer_t *layer = &settings->model.layers[l];
-        model.layers[l].units = (uint32_t)layer->units;
-        model.layers[l].activation =
-            layer->activation == SETTINGS_TANH ? ACTIVATION_TANH : ACTIVATION_SIGMOID;
+    int kinds = (layer->units > 0) + (layer->conv.filters > 0) + (layer->max_pool.size > 0);
+    if (kinds != 1)
+        return err_set(err,
+                       "layer %u has %s of units, conv.filters and max_pool.size; expected one "
+                       "above 0",
+                       l + 1, kinds == 0 ? "none" : "more than one");
+    if ((layer->max_pool.size > 0) != (layer->activation == SETTINGS_NO_ACTIVATION))
+        return err_set(err,
+                       layer->max_pool.size > 0
+                           ? "layer %u is a pool with an activation, expected none"
+                           : "layer %u has no activation, expected one, such as tanh or relu",
+                       l + 1);
+    *out = (model_layer_t){.dropout = layer->dropout};
+    if (layer->max_pool.size == 0)
+        out->activation = (activation_t)(layer->activation - SETTINGS_TANH);
+    if (layer->units > 0) {
+        out->units = (uint32_t)layer->units;
+    } else if (layer->conv.filters > 0) {
+        out->kind = LAYER_CONV;
+        out->units = (uint32_t)layer->conv.filters;
+        out->size = (uint32_t)layer->conv.size;
+        out->stride = (uint32_t)layer->conv.stride;
+        out->padding = (uint32_t)layer->conv.padding;
+    } else {
+        out->kind = LAYER_MAX_POOL;
+        out->size = (uint32_t)layer->max_pool.size;
+        out->stride =
+            (uint32_t)(layer->max_pool.stride > 0 ? layer->max_pool.stride : layer->max_pool.size);
     }
-    return model;
+    return 0;
+}
+
+int run_data_network(const settings_t *settings, size_t n_inputs, model_t *model, err_t *err)
+{
+    *model = (model_t){.n_inputs = (uint32_t)n_inputs,
+                       .n_layers = (uint32_t)settings->model.n_layers,
+                       .loss = (loss_t)settings->model.loss};
+    for (uint32_t l = 0; l < model->n_layers; l++)
+        if (s_layer(&settings->model.layers[l], l, &model->layers[l], err) != 0)
+            return err_prefix(err, "model.layers");
+    if (model_check(model, err) != 0)
+        return err_prefix(err, "model.layers");
+    return 0;
+}
+
+/* Each class weighs what makes all classes count the same: rows / (classes * rows of the class). */
+static int s_balance(const dataset_t *train, model_t *model, err_t *err)
+{
+    size_t counts[MODEL_MAX_CLASSES] = {0};
+    uint32_t C = model_classes(model);
+    for (size_t r = 0; r < dataset_rows(train); r++)
+        counts[dataset_labels(train)[r]]++;
+    for (uint32_t c = 0; c < C; c++) {
+        if (counts[c] == 0)
+            return err_set(err, "balanced, but no row is of class %u", c);
+        model->class_weights[c] =
+            (float)((double)dataset_rows(train) / ((double)C * (double)counts[c]));
+    }
+    return 0;
+}
+
+static int s_parse_weights(const char *text, model_t *model, err_t *err)
+{
+    uint32_t n = 0;
+    for (const char *at = text;;) {
+        char *end;
+        double weight = strtod(at, &end);
+        if (end == at || n == MODEL_MAX_CLASSES)
+            break;
+        model->class_weights[n++] = (float)weight;
+        at = end + strspn(end, " ");
+        if (*at == '\0' && n == model_classes(model))
+            return 0;
+        if (*at++ != ',')
+            break;
+    }
+    char shown[72];
+    return err_set(err, "%s, expected balanced or %u numbers with commas between them, one a class",
+                   text_quote(text, shown), model_classes(model));
+}
+
+static int s_class_weights(const char *text, const dataset_t *train, model_t *model, err_t *err)
+{
+    model->weighted = text[0] != '\0';
+    if (!model->weighted)
+        return 0;
+    if ((strcmp(text, "balanced") == 0 ? s_balance(train, model, err)
+                                       : s_parse_weights(text, model, err)) != 0 ||
+        model_check(model, err) != 0)
+        return err_prefix(err, "model.class_weights");
+    return 0;
 }
 
 int run_data_model(const settings_t *settings, const dataset_t *train, model_t *model, err_t *err)
 {
-    *model = run_data_network(settings, dataset_inputs(train));
-    if (model_check(model, err) != 0)
-        return err_prefix(err, "model.layers");
-    return run_data_check(model, train, "training", err);
+    if (run_data_network(settings, dataset_inputs(train), model, err) != 0 ||
+        run_data_check(model, train, "training", err) != 0)
+        return -1;
+    return s_class_weights(settings->model.class_weights, train, model, err);
 }

@@ -11,8 +11,9 @@
  * Returns 0, or -1 with *err and what was loaded the caller's all the same. */
 int run_data_load(const settings_t *settings, dataset_t **train, dataset_t **test, err_t *err);
 
-/* The network of the settings over so many inputs; not checked. */
-model_t run_data_network(const settings_t *settings, size_t n_inputs);
+/* The network of the settings over so many inputs, its classes without weights. Returns 0, or -1
+ * with *err. */
+int run_data_network(const settings_t *settings, size_t n_inputs, model_t *model, err_t *err);
 
 /* The network of the settings for the inputs of this training data. Returns 0, or -1 with *err when
  * it is none that can be trained with them. */

@@ -73,7 +73,7 @@ coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *por
         frame_copy_of(&self->current, job->weights, bytes);
     else {
         frame_new(&self->current, bytes);
-        model_init_uniform(&job->model, job->sampler.seed, frame_data(&self->current));
+        model_init(&job->model, job->init, job->sampler.seed, frame_data(&self->current));
     }
     self->step = job->step;
     self->born_ms = s_now_ms(self);

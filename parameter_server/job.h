@@ -16,6 +16,7 @@
 typedef struct {
     model_t model;
     sampler_t sampler;
+    model_init_t init; /* how the weights begin, if they are drawn */
     uint32_t n_steps;
     optimizer_state_t optimizer; /* to begin with; the server takes its buffers over */
     uint32_t incarnation;        /* tells this server from others of its run; 0: server_new draws */

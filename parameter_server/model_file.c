@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #define NAME_SIZE  48
 #define SHAPE_SIZE 128
 
@@ -77,23 +79,87 @@ static const float *s_tensor(const safetensors_t *file, const char *path, const 
     return data;
 }
 
-/* Dense: units, activation; weight (inputs, units), bias (units). */
-static void s_add_dense(safetensors_t *file, const model_t *model, uint32_t l, const float *params)
+static void s_set_layer_number(safetensors_t *file, uint32_t l, const char *what, uint64_t value)
 {
-    char name[NAME_SIZE];
-    const model_layer_t *layer = &model->layers[l];
-    const size_t shape[2] = {model_layer_inputs(model, l), layer->units};
-    s_name(l, "units", name);
-    s_set_number(file, name, layer->units);
-    s_set(file, l, "activation", activation_name(layer->activation));
-    s_name(l, "weight", name);
-    safetensors_add(file, name, shape, 2, params + model_weight_offset(model, l));
-    s_name(l, "bias", name);
-    safetensors_add(file, name, shape + 1, 1, params + model_bias_offset(model, l));
+    char key[NAME_SIZE];
+    s_name(l, what, key);
+    s_set_number(file, key, value);
 }
 
-static int s_read_dense(const safetensors_t *file, const char *path, model_t *model, uint32_t l,
-                        err_t *err)
+static void s_set_real(safetensors_t *file, const char *key, double value)
+{
+    char text[32];
+    text_python_repr(value, text);
+    safetensors_set_meta(file, key, text);
+}
+
+/* The shape of a layer's W; its last dimension is that of b. Returns how many dimensions. */
+static size_t s_weight_shape(const model_t *model, uint32_t l, size_t shape[4])
+{
+    const model_layer_t *layer = &model->layers[l];
+    if (layer->kind == LAYER_DENSE) {
+        shape[0] = model_layer_inputs(model, l);
+        shape[1] = layer->units;
+        return 2;
+    }
+    shape[0] = shape[1] = layer->size;
+    shape[2] = model_shape(model, l).channels;
+    shape[3] = layer->units;
+    return 4;
+}
+
+/* Of layers with weights: units, activation, dropout if there is; weight, bias. */
+static void s_add_weights(safetensors_t *file, const model_t *model, uint32_t l,
+                          const float *params)
+{
+    char name[NAME_SIZE];
+    size_t shape[4], n_dims = s_weight_shape(model, l, shape);
+    const model_layer_t *layer = &model->layers[l];
+    s_set_layer_number(file, l, "units", layer->units);
+    s_set(file, l, "activation", activation_name(layer->activation));
+    s_name(l, "dropout", name);
+    if (layer->dropout > 0)
+        s_set_real(file, name, layer->dropout);
+    s_name(l, "weight", name);
+    safetensors_add(file, name, shape, n_dims, params + model_weight_offset(model, l));
+    s_name(l, "bias", name);
+    safetensors_add(file, name, shape + n_dims - 1, 1, params + model_bias_offset(model, l));
+}
+
+/* Of layers with a window: size, stride, padding. */
+static void s_add_window(safetensors_t *file, const model_t *model, uint32_t l)
+{
+    s_set_layer_number(file, l, "size", model->layers[l].size);
+    s_set_layer_number(file, l, "stride", model->layers[l].stride);
+    s_set_layer_number(file, l, "padding", model->layers[l].padding);
+}
+
+static void s_add_conv(safetensors_t *file, const model_t *model, uint32_t l, const float *params)
+{
+    s_add_window(file, model, l);
+    s_add_weights(file, model, l, params);
+}
+
+static void s_add_pool(safetensors_t *file, const model_t *model, uint32_t l, const float *params)
+{
+    (void)params;
+    s_add_window(file, model, l);
+}
+
+/* A real number of the metadata; 0 if it is not there. */
+static int s_read_real(const safetensors_t *file, const char *path, const char *key, double *value,
+                       err_t *err)
+{
+    const char *text = safetensors_meta(file, key);
+    char *end;
+    *value = text ? strtod(text, &end) : 0;
+    if (text && (end == text || *end))
+        return err_set(err, "%s: metadata '%s' is '%.40s', expected a number", path, key, text);
+    return 0;
+}
+
+static int s_read_weights(const safetensors_t *file, const char *path, model_t *model, uint32_t l,
+                          err_t *err)
 {
     char key[NAME_SIZE], bias[NAME_SIZE];
     uint64_t units;
@@ -116,66 +182,120 @@ static int s_read_dense(const safetensors_t *file, const char *path, model_t *mo
         return err_set(err, "%s: no vector '%s', expected a model of drover", path, bias);
     }
     model->layers[l].units = (uint32_t)units;
+    s_name(l, "dropout", key);
+    return s_read_real(file, path, key, &model->layers[l].dropout, err);
+}
+
+static int s_read_window(const safetensors_t *file, const char *path, model_t *model, uint32_t l,
+                         err_t *err)
+{
+    static const char *const names[3] = {"size", "stride", "padding"};
+    uint32_t *const values[3] = {&model->layers[l].size, &model->layers[l].stride,
+                                 &model->layers[l].padding};
+    for (int i = 0; i < 3; i++) {
+        char key[NAME_SIZE];
+        uint64_t value = 0;
+        s_name(l, names[i], key);
+        if (model_file_number(file, path, key, UINT32_MAX, &value, err) != 0)
+            return -1;
+        *values[i] = (uint32_t)value;
+    }
     return 0;
 }
 
-static int s_dense_params(const safetensors_t *file, const char *path, const model_t *model,
-                          uint32_t l, float *params, err_t *err)
+static int s_read_conv(const safetensors_t *file, const char *path, model_t *model, uint32_t l,
+                       err_t *err)
+{
+    return s_read_window(file, path, model, l, err) != 0 ||
+                   s_read_weights(file, path, model, l, err) != 0
+               ? -1
+               : 0;
+}
+
+static int s_weights(const safetensors_t *file, const char *path, const model_t *model, uint32_t l,
+                     float *params, err_t *err)
 {
     char weight[NAME_SIZE], bias[NAME_SIZE];
-    const size_t shape[2] = {model_layer_inputs(model, l), model->layers[l].units};
+    size_t shape[4], n_dims = s_weight_shape(model, l, shape);
     s_name(l, "weight", weight);
     s_name(l, "bias", bias);
-    const float *W = s_tensor(file, path, weight, shape, 2, err);
-    const float *b = W ? s_tensor(file, path, bias, shape + 1, 1, err) : NULL;
+    const float *W = s_tensor(file, path, weight, shape, n_dims, err);
+    const float *b = W ? s_tensor(file, path, bias, shape + n_dims - 1, 1, err) : NULL;
     if (!b)
         return -1;
     if (!params)
         return 0;
-    memcpy(params + model_weight_offset(model, l), W, shape[0] * shape[1] * sizeof(float));
-    memcpy(params + model_bias_offset(model, l), b, shape[1] * sizeof(float));
+    size_t units = shape[n_dims - 1];
+    memcpy(params + model_weight_offset(model, l), W,
+           model_fan_in(model, l) * units * sizeof(float));
+    memcpy(params + model_bias_offset(model, l), b, units * sizeof(float));
     return 0;
 }
 
 /* A kind of layer as it stands in a file. */
 typedef struct {
-    const char *name;
     void (*add)(safetensors_t *file, const model_t *model, uint32_t l, const float *params);
     int (*read)(const safetensors_t *file, const char *path, model_t *model, uint32_t l,
                 err_t *err);
+    /* NULL: none */
     int (*params)(const safetensors_t *file, const char *path, const model_t *model, uint32_t l,
                   float *params, err_t *err);
 } kind_t;
 
-static const kind_t s_kinds[] = {
-    {"dense", s_add_dense, s_read_dense, s_dense_params},
+static const kind_t s_kinds[LAYER_KIND_COUNT] = {
+    [LAYER_DENSE] = {s_add_weights, s_read_weights, s_weights},
+    [LAYER_CONV] = {s_add_conv, s_read_conv, s_weights},
+    [LAYER_MAX_POOL] = {s_add_pool, s_read_window, NULL},
 };
 
-#define N_KINDS (sizeof(s_kinds) / sizeof(s_kinds[0]))
-
-/* The kind of a layer; the trainer has one so far. */
 static const kind_t *s_kind(const model_t *model, uint32_t l)
 {
-    (void)model;
-    (void)l;
-    return &s_kinds[0];
+    return &s_kinds[model->layers[l].kind];
 }
 
-/* The kind that the metadata name; NULL with *err. */
-static const kind_t *s_find_kind(const safetensors_t *file, const char *path, uint32_t l,
-                                 err_t *err)
+/* A layer as the metadata name it. */
+static int s_read_layer(const safetensors_t *file, const char *path, model_t *model, uint32_t l,
+                        err_t *err)
 {
     char key[NAME_SIZE];
     s_name(l, "kind", key);
-    const char *word = safetensors_meta(file, key);
-    if (!word)
-        return &s_kinds[0]; /* as above */
-    for (size_t i = 0; i < N_KINDS; i++)
-        if (strcmp(word, s_kinds[i].name) == 0)
-            return &s_kinds[i];
-    err_set(err, "%s: metadata '%s' is '%.40s', which this drover does not know; expected '%s'",
-            path, key, word, s_kinds[0].name);
-    return NULL;
+    const char *word = safetensors_meta(file, key); /* none: dense, as above */
+    if (word && model_kind_parse(word, &model->layers[l].kind) != 0)
+        return err_set(err,
+                       "%s: metadata '%s' is '%.40s', which this drover does not know; expected "
+                       "dense, conv or max_pool",
+                       path, key, word);
+    return s_kind(model, l)->read(file, path, model, l, err);
+}
+
+/* The loss and the weights of classes: sse and none in files that do not say. */
+static void s_add_loss(safetensors_t *file, const model_t *model)
+{
+    safetensors_set_meta(file, "loss", loss_name(model->loss));
+    for (uint32_t c = 0; model->weighted && c < model_classes(model); c++) {
+        char key[NAME_SIZE];
+        (void)snprintf(key, sizeof(key), "class%u.weight", c);
+        s_set_real(file, key, (double)model->class_weights[c]);
+    }
+}
+
+static int s_read_loss(const safetensors_t *file, const char *path, model_t *model, err_t *err)
+{
+    const char *word = safetensors_meta(file, "loss");
+    if (word && loss_parse(word, &model->loss) != 0)
+        return err_set(err, "%s: metadata 'loss' is '%.40s', expected sse or cross_entropy", path,
+                       word);
+    model->weighted = safetensors_meta(file, "class0.weight") != NULL;
+    for (uint32_t c = 0; model->weighted && c < model_classes(model) && c < MODEL_MAX_CLASSES;
+         c++) {
+        char key[NAME_SIZE];
+        double weight;
+        (void)snprintf(key, sizeof(key), "class%u.weight", c);
+        if (s_read_real(file, path, key, &weight, err) != 0)
+            return -1;
+        model->class_weights[c] = (float)weight;
+    }
+    return 0;
 }
 
 void model_file_add(safetensors_t *file, const model_t *model, const float *params)
@@ -183,10 +303,10 @@ void model_file_add(safetensors_t *file, const model_t *model, const float *para
     s_set_number(file, "inputs", model->n_inputs);
     s_set_number(file, "layers", model->n_layers);
     for (uint32_t l = 0; l < model->n_layers; l++) {
-        const kind_t *kind = s_kind(model, l);
-        s_set(file, l, "kind", kind->name);
-        kind->add(file, model, l, params);
+        s_set(file, l, "kind", model_kind_name(model->layers[l].kind));
+        s_kind(model, l)->add(file, model, l, params);
     }
+    s_add_loss(file, model);
 }
 
 int model_file_model(const safetensors_t *file, const char *path, model_t *model, err_t *err)
@@ -198,11 +318,11 @@ int model_file_model(const safetensors_t *file, const char *path, model_t *model
         return -1;
     model->n_inputs = (uint32_t)inputs;
     model->n_layers = (uint32_t)layers;
-    for (uint32_t l = 0; l < model->n_layers; l++) {
-        const kind_t *kind = s_find_kind(file, path, l, err);
-        if (!kind || kind->read(file, path, model, l, err) != 0)
+    for (uint32_t l = 0; l < model->n_layers; l++)
+        if (s_read_layer(file, path, model, l, err) != 0)
             return -1;
-    }
+    if (model->n_layers > 0 && s_read_loss(file, path, model, err) != 0)
+        return -1;
     if (model_check(model, err) != 0)
         return err_prefix(err, "%s", path);
     return 0;
@@ -212,7 +332,8 @@ int model_file_params(const safetensors_t *file, const char *path, const model_t
                       float *params, err_t *err)
 {
     for (uint32_t l = 0; l < model->n_layers; l++)
-        if (s_kind(model, l)->params(file, path, model, l, params, err) != 0)
+        if (s_kind(model, l)->params &&
+            s_kind(model, l)->params(file, path, model, l, params, err) != 0)
             return -1;
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "math/pass.h"
 #include "math/vec.h"
 #include "workers/narrow.h"
 
@@ -12,14 +13,15 @@
 struct gradient {
     model_t model;
     sampler_t sampler;
-    kernel_t kernel;
-    pool_t *buffers;    /* borrowed */
-    model_room_t *room; /* owned */
-    narrow_t *narrow;   /* owned; of the dense kernel only */
-    blocks_t *blocks;   /* borrowed; of the sparse kernel only */
-    block_t block;      /* owned; one that `blocks` does not keep */
-    uint32_t *rows;     /* owned; (block_rows) */
-    uint8_t *labels;    /* owned; (block_rows) */
+    pool_t *buffers;  /* borrowed */
+    pass_t *pass;     /* owned */
+    bool sparse;      /* pass_is_sparse */
+    narrow_t *narrow; /* owned; of the dense kernel and a dense first layer only */
+    blocks_t *blocks; /* borrowed; of sparse passes only */
+    block_t block;    /* owned; one that `blocks` does not keep */
+    uint32_t *rows;   /* owned; (block_rows), numbers in the training set */
+    uint32_t *within; /* owned; (block_rows), numbers in the block */
+    uint8_t *labels;  /* owned; (block_rows) */
 };
 
 gradient_t *gradient_new(const model_t *model, const sampler_t *sampler, kernel_t kernel,
@@ -32,16 +34,14 @@ gradient_t *gradient_new(const model_t *model, const sampler_t *sampler, kernel_
     self->sampler = *sampler;
     self->buffers = buffers;
     self->blocks = blocks;
-    self->kernel = kernel;
-    if (kernel == KERNEL_SPARSE) {
-        self->room = model_room_new_sparse(model, sampler->block_rows);
-    } else {
-        self->room = model_room_new(model, sampler->block_rows);
+    self->pass = pass_new(model, kernel, sampler->block_rows);
+    self->sparse = pass_is_sparse(model, kernel);
+    if (kernel == KERNEL_DENSE && model->layers[0].kind == LAYER_DENSE)
         self->narrow = narrow_new(model);
-    }
     self->rows = calloc(sampler->block_rows, sizeof(uint32_t));
+    self->within = calloc(sampler->block_rows, sizeof(uint32_t));
     self->labels = calloc(sampler->block_rows, sizeof(uint8_t));
-    if (!self->rows || !self->labels)
+    if (!self->rows || !self->within || !self->labels)
         abort();
     return self;
 }
@@ -52,43 +52,49 @@ void gradient_destroy(gradient_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
-    model_room_destroy(&self->room);
+    pass_destroy(&self->pass);
     narrow_destroy(&self->narrow);
     block_clear(&self->block);
     free(self->rows);
+    free(self->within);
     free(self->labels);
     free(self);
 }
 
-/* Gradient of the B rows in self->rows by OpenBLAS, without the inputs that are zero in all. */
-static double s_dense(gradient_t *self, const float *params, const uint8_t *images, uint32_t B,
-                      float *gradient, uint32_t *n_correct)
+/* Gradient of the B rows of a step in self->rows, as matrices of floats; of those without the
+ * inputs that are zero in all if that is worth while. */
+static double s_dense(gradient_t *self, const float *params, const uint8_t *images, uint32_t step,
+                      uint32_t B, float *gradient, uint32_t *n_correct)
 {
     size_t D = self->model.n_inputs;
-    float *x = model_room_input(self->room);
-    if (narrow_begin(self->narrow, images, self->rows, B)) {
+    float *x = pass_input(self->pass);
+    pass_draw_t draw = {self->sampler.seed, step, self->rows};
+    if (self->narrow && narrow_begin(self->narrow, images, self->rows, B)) {
         narrow_inputs(self->narrow, images, self->rows, B, x);
-        double cost =
-            model_gradient(narrow_model(self->narrow), narrow_params(self->narrow, params),
-                           self->room, self->labels, B, narrow_gradient(self->narrow), n_correct);
+        pass_set_model(self->pass, narrow_model(self->narrow));
+        double cost = pass_gradient(self->pass, narrow_params(self->narrow, params), &draw,
+                                    self->labels, B, narrow_gradient(self->narrow), n_correct);
+        pass_set_model(self->pass, &self->model);
         narrow_widen(self->narrow, gradient);
         return cost;
     }
     for (uint32_t r = 0; r < B; r++)
         vec_from_bytes(x + r * D, images + self->rows[r] * D, D);
-    return model_gradient(&self->model, params, self->room, self->labels, B, gradient, n_correct);
+    return pass_gradient(self->pass, params, &draw, self->labels, B, gradient, n_correct);
 }
 
+/* The same of rows of block `index` without their zeros. */
 static double s_sparse(gradient_t *self, const float *params, const uint8_t *images, uint32_t index,
-                       uint32_t B, float *gradient, uint32_t *n_correct)
+                       uint32_t step, uint32_t B, float *gradient, uint32_t *n_correct)
 {
     uint32_t first, end;
     const block_t *block = blocks_get(self->blocks, index, images, &self->block);
+    pass_draw_t draw = {self->sampler.seed, step, self->rows};
     sampler_range(&self->sampler, index, &first, &end);
     for (uint32_t r = 0; r < B; r++)
-        self->rows[r] -= first;
-    model_room_set_sparse(self->room, &block->by_rows, &block->by_columns, self->rows);
-    return model_gradient(&self->model, params, self->room, self->labels, B, gradient, n_correct);
+        self->within[r] = self->rows[r] - first;
+    pass_set_sparse(self->pass, &block->by_rows, &block->by_columns, self->within);
+    return pass_gradient(self->pass, params, &draw, self->labels, B, gradient, n_correct);
 }
 
 static partial_t s_block(gradient_t *self, const float *params, const uint8_t *images,
@@ -100,10 +106,10 @@ static partial_t s_block(gradient_t *self, const float *params, const uint8_t *i
     double cost;
     for (uint32_t r = 0; r < B; r++)
         self->labels[r] = labels[self->rows[r]];
-    if (self->kernel == KERNEL_SPARSE)
-        cost = s_sparse(self, params, images, block, B, gradient, &n_correct);
+    if (self->sparse)
+        cost = s_sparse(self, params, images, block, step, B, gradient, &n_correct);
     else
-        cost = s_dense(self, params, images, B, gradient, &n_correct);
+        cost = s_dense(self, params, images, step, B, gradient, &n_correct);
     return (partial_t){
         .gradient = gradient,
         .cost = cost,

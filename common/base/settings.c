@@ -14,8 +14,10 @@ _Static_assert(sizeof(log_level_t) == sizeof(int), "enums are ints");
 #define AT(field)       offsetof(settings_t, field)
 #define LAYER_AT(field) offsetof(settings_layer_t, field)
 
-static const char *const s_activations[] = {"tanh", "sigmoid", NULL};
-static const char *const s_inits[] = {"uniform", NULL};
+static const char *const s_activations[] = {"none",       "tanh", "sigmoid", "relu",
+                                            "leaky_relu", "gelu", "softmax", NULL};
+static const char *const s_inits[] = {"uniform", "glorot", "he", NULL};
+static const char *const s_losses[] = {"sse", "cross_entropy", NULL};
 static const char *const s_modes[] = {"strict", "fast", NULL};
 static const char *const s_kernels[] = {"auto", "dense", "sparse", NULL};
 static const char *const s_levels[] = {"debug", "info", "warn", "error", NULL};
@@ -24,14 +26,66 @@ static const conf_key_t s_layer_keys[] = {
     {.key = "units",
      .type = CONF_INT,
      .offset = LAYER_AT(units),
-     .min = 1,
+     .min = 0,
      .max = 65536,
-     .help = "Units of the layer"},
+     .initial = "0",
+     .help = "Units of a dense layer"},
     {.key = "activation",
      .type = CONF_ENUM,
      .offset = LAYER_AT(activation),
      .choices = s_activations,
-     .help = "Activation function"},
+     .initial = "none",
+     .help = "Activation function; a pool has none"},
+    {.key = "dropout",
+     .type = CONF_REAL,
+     .offset = LAYER_AT(dropout),
+     .min = 0,
+     .max = 1,
+     .below_max = true,
+     .initial = "0",
+     .help = "Part of the outputs that each step drops"},
+    {.key = "conv.filters",
+     .type = CONF_INT,
+     .offset = LAYER_AT(conv.filters),
+     .min = 0,
+     .max = 65536,
+     .initial = "0",
+     .help = "Filters of a convolution"},
+    {.key = "conv.size",
+     .type = CONF_INT,
+     .offset = LAYER_AT(conv.size),
+     .min = 1,
+     .max = 255,
+     .initial = "3",
+     .help = "Height and width of a filter"},
+    {.key = "conv.stride",
+     .type = CONF_INT,
+     .offset = LAYER_AT(conv.stride),
+     .min = 1,
+     .max = 255,
+     .initial = "1",
+     .help = "How far the filter moves"},
+    {.key = "conv.padding",
+     .type = CONF_INT,
+     .offset = LAYER_AT(conv.padding),
+     .min = 0,
+     .max = 254,
+     .initial = "0",
+     .help = "Zeros around the image"},
+    {.key = "max_pool.size",
+     .type = CONF_INT,
+     .offset = LAYER_AT(max_pool.size),
+     .min = 0,
+     .max = 255,
+     .initial = "0",
+     .help = "Height and width of what a maximum is taken of"},
+    {.key = "max_pool.stride",
+     .type = CONF_INT,
+     .offset = LAYER_AT(max_pool.stride),
+     .min = 0,
+     .max = 255,
+     .initial = "0",
+     .help = "How far it moves; 0: by its size"},
 };
 
 static const conf_table_t s_layer_table = {
@@ -45,14 +99,30 @@ static const conf_key_t s_keys[] = {
      .items = &s_layer_table,
      .max = SETTINGS_MAX_LAYERS,
      .initial = "[{units: 64, activation: tanh}, {units: 10, activation: sigmoid}]",
-     .help = "Layers behind the input, the last one being the output with a unit a class; "
-             "activation: tanh or sigmoid"},
+     .help =
+         "Layers behind the input, the last one being the output with a unit a class: {units, "
+         "activation, dropout}, {conv: {filters, size, stride, padding}, activation, dropout} or "
+         "{max_pool: {size, stride}}; activation: tanh, sigmoid, relu, leaky_relu, gelu or "
+         "softmax"},
     {.key = "model.init",
      .type = CONF_ENUM,
      .offset = AT(model.init),
      .choices = s_inits,
      .initial = "uniform",
-     .help = "How parameters start: uniform draws them from [-0.5, 0.5)"},
+     .help = "How parameters start: uniform draws all from [-0.5, 0.5); glorot and he draw weights "
+             "from a range that fits the layer, biases are 0"},
+    {.key = "model.loss",
+     .type = CONF_ENUM,
+     .offset = AT(model.loss),
+     .choices = s_losses,
+     .initial = "sse",
+     .help = "What is minimised: half the sum of squared errors, or cross-entropy behind softmax"},
+    {.key = "model.class_weights",
+     .type = CONF_STRING,
+     .offset = AT(model.class_weights),
+     .initial = "",
+     .help = "What a row of each class counts in the loss: numbers with commas between them, or "
+             "balanced: rare classes count as much as others in all; empty = 1 each"},
     {.key = "model.init_file",
      .type = CONF_STRING,
      .offset = AT(model.init_file),
@@ -282,9 +352,4 @@ int settings_write(const settings_t *self, const char *path, err_t *err)
         r = file_write_atomic(path, &part, 1, err);
     free(text);
     return r == 0 ? 0 : -1;
-}
-
-const char *settings_activation_name(settings_activation_t activation)
-{
-    return s_activations[activation];
 }

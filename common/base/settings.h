@@ -12,12 +12,24 @@
 #define SETTINGS_MAX_LAYERS 32
 
 typedef enum {
+    SETTINGS_NO_ACTIVATION,
     SETTINGS_TANH,
     SETTINGS_SIGMOID,
+    SETTINGS_RELU,
+    SETTINGS_LEAKY_RELU,
+    SETTINGS_GELU,
+    SETTINGS_SOFTMAX,
 } settings_activation_t;
 
 typedef enum {
+    SETTINGS_SSE,
+    SETTINGS_CROSS_ENTROPY,
+} settings_loss_t;
+
+typedef enum {
     SETTINGS_INIT_UNIFORM,
+    SETTINGS_INIT_GLOROT,
+    SETTINGS_INIT_HE,
 } settings_init_t;
 
 typedef enum {
@@ -31,9 +43,17 @@ typedef enum {
     SETTINGS_KERNEL_SPARSE,
 } settings_kernel_t;
 
+/* One of units, conv.filters and max_pool.size is above 0 and tells the kind. */
 typedef struct {
     int units;
     settings_activation_t activation;
+    double dropout;
+    struct {
+        int filters, size, stride, padding;
+    } conv;
+    struct {
+        int size, stride; /* stride 0: the size */
+    } max_pool;
 } settings_layer_t;
 
 /* Strings are owned and never NULL; "" means not given. */
@@ -42,7 +62,9 @@ typedef struct settings {
         settings_layer_t *layers; /* owned; behind the input, the last one is the output */
         int n_layers;
         settings_init_t init;
-        char *init_file; /* goes before `init` */
+        settings_loss_t loss;
+        char *class_weights; /* "", "balanced", or a number a class */
+        char *init_file;     /* goes before `init` */
     } model;
     struct {
         char *path;
@@ -103,8 +125,5 @@ int settings_load(settings_t *self, const char *path, const conf_override_t *ove
 
 /* Writes all settings to a file as commented YAML, atomically. Returns 0 or -1. */
 int settings_write(const settings_t *self, const char *path, err_t *err);
-
-/* The word of the YAML file for an activation: "tanh". */
-const char *settings_activation_name(settings_activation_t activation);
 
 #endif

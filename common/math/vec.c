@@ -43,6 +43,24 @@ SIMD_BODY void vec_or_bytes_body(uint8_t *restrict any, const uint8_t *restrict 
 }
 SIMD_VARIANTS(void, vec_or_bytes, (uint8_t * any, const uint8_t *bytes, size_t n), (any, bytes, n))
 
+SIMD_BODY void vec_add_to_rows_body(float *restrict a, const float *restrict b, size_t n_rows,
+                                    size_t n_cols)
+{
+    for (size_t r = 0; r < n_rows; r++)
+        for (size_t c = 0; c < n_cols; c++)
+            a[r * n_cols + c] += b[c];
+}
+SIMD_VARIANTS(void, vec_add_to_rows, (float *a, const float *b, size_t n_rows, size_t n_cols),
+              (a, b, n_rows, n_cols))
+
+SIMD_BODY void vec_multiply_body(float *out, const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = a[i] * b[i];
+}
+SIMD_VARIANTS(void, vec_multiply, (float *out, const float *a, const float *b, size_t n),
+              (out, a, b, n))
+
 SIMD_BODY void vec_sum_rows_body(float *restrict out, const float *restrict a, size_t n_rows,
                                  size_t n_cols)
 {

@@ -18,6 +18,12 @@ void vec_from_bytes(float *out, const uint8_t *bytes, size_t n);
 /* any |= bytes; both (n). */
 void vec_or_bytes(uint8_t *any, const uint8_t *bytes, size_t n);
 
+/* a(n_rows, n_cols)[r][c] += b(n_cols)[c]. */
+void vec_add_to_rows(float *a, const float *b, size_t n_rows, size_t n_cols);
+
+/* out = a * b; all (n). out may be a. */
+void vec_multiply(float *out, const float *a, const float *b, size_t n);
+
 /* out(n_cols)[c] = sum over r, in order of r, of a(n_rows, n_cols)[r][c]. */
 void vec_sum_rows(float *out, const float *a, size_t n_rows, size_t n_cols);
 

@@ -11,6 +11,7 @@
 #define WIRE_MAGIC    "drover"
 #define WIRE_N_HEADER 8  /* elements of the header's array */
 #define WIRE_N_MEMBER 13 /* of a member in a REPORT */
+#define WIRE_N_LAYER  7  /* of a layer in a WELCOME */
 
 /* Behind the array: XXH3-64 of its bytes, little-endian. */
 #define WIRE_DIGEST_BYTES 8

@@ -79,35 +79,58 @@ static void s_take_text(reader_t *reader, char *text, size_t size)
     text[object->via.str.size] = '\0';
 }
 
-static void s_take_model(reader_t *reader, model_t *model)
+static void s_take_layer(reader_t *layers, model_layer_t *out)
 {
-    memset(model, 0, sizeof(*model));
-    model->n_inputs = s_take_u32(reader);
+    reader_t layer = s_take_array(layers);
+    char kind[16], activation[16];
+    s_take_text(&layer, kind, sizeof(kind));
+    out->units = s_take_u32(&layer);
+    s_take_text(&layer, activation, sizeof(activation));
+    out->dropout = s_take_double(&layer);
+    out->size = s_take_u32(&layer);
+    out->stride = s_take_u32(&layer);
+    out->padding = s_take_u32(&layer);
+    if (layer.bad || layer.left > 0 || model_kind_parse(kind, &out->kind) != 0 ||
+        activation_parse(activation, &out->activation) != 0)
+        layers->bad = true;
+}
+
+static void s_take_layers(reader_t *reader, model_t *model)
+{
     reader_t layers = s_take_array(reader);
-    if (layers.bad || layers.left > MODEL_MAX_LAYERS) {
+    if (layers.bad || layers.left < 1 || layers.left > MODEL_MAX_LAYERS) {
         reader->bad = true;
         return;
     }
     model->n_layers = layers.left;
-    for (uint32_t l = 0; l < model->n_layers; l++) {
-        reader_t layer = s_take_array(&layers);
-        char name[16];
-        model->layers[l].units = s_take_u32(&layer);
-        s_take_text(&layer, name, sizeof(name));
-        if (layer.bad || layer.left > 0 ||
-            activation_parse(name, &model->layers[l].activation) != 0) {
-            reader->bad = true;
-            return;
-        }
-    }
-    if (model_check(model, NULL) != 0)
+    for (uint32_t l = 0; l < model->n_layers && !layers.bad; l++)
+        s_take_layer(&layers, &model->layers[l]);
+    reader->bad |= layers.bad;
+}
+
+static void s_take_loss(reader_t *reader, model_t *model)
+{
+    char name[16];
+    s_take_text(reader, name, sizeof(name));
+    reader_t weights = s_take_array(reader);
+    if (reader->bad || weights.bad || loss_parse(name, &model->loss) != 0 ||
+        (weights.left > 0 && weights.left != model_classes(model)) ||
+        weights.left > MODEL_MAX_CLASSES) {
         reader->bad = true;
+        return;
+    }
+    model->weighted = weights.left > 0;
+    for (uint32_t c = 0; weights.left > 0; c++)
+        model->class_weights[c] = (float)s_take_double(&weights);
+    reader->bad |= weights.bad;
 }
 
 static void s_take_welcome(reader_t *reader, wire_welcome_t *welcome)
 {
     welcome->worker = s_take_u32(reader);
-    s_take_model(reader, &welcome->model);
+    memset(&welcome->model, 0, sizeof(welcome->model));
+    welcome->model.n_inputs = s_take_u32(reader);
+    s_take_layers(reader, &welcome->model);
     welcome->sampler.seed = s_take_uint(reader, UINT64_MAX);
     welcome->sampler.fraction = s_take_double(reader);
     welcome->sampler.n_rows = s_take_u32(reader);
@@ -119,7 +142,9 @@ static void s_take_welcome(reader_t *reader, wire_welcome_t *welcome)
     s_take_text(reader, welcome->weights, sizeof(welcome->weights));
     s_take_text(reader, welcome->gradients, sizeof(welcome->gradients));
     welcome->audit = s_take_double(reader);
-    if (!(welcome->sampler.fraction > 0 && welcome->sampler.fraction <= 1) ||
+    s_take_loss(reader, &welcome->model);
+    if (reader->bad || model_check(&welcome->model, NULL) != 0 ||
+        !(welcome->sampler.fraction > 0 && welcome->sampler.fraction <= 1) ||
         !(welcome->audit >= 0 && welcome->audit <= 1) || welcome->sampler.n_rows < 1 ||
         welcome->sampler.block_rows < 1 || welcome->sampler.block_rows > 65536 ||
         welcome->heartbeat_ms < 1 || sampler_blocks(&welcome->sampler) > WIRE_MAX_BLOCKS)

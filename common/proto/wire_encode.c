@@ -19,10 +19,25 @@ static void s_put_model(msgpack_packer *p, const model_t *model)
     s_put_uint(p, model->n_inputs);
     msgpack_pack_array(p, model->n_layers);
     for (uint32_t l = 0; l < model->n_layers; l++) {
-        msgpack_pack_array(p, 2);
-        s_put_uint(p, model->layers[l].units);
-        s_put_text(p, activation_name(model->layers[l].activation));
+        const model_layer_t *layer = &model->layers[l];
+        msgpack_pack_array(p, WIRE_N_LAYER);
+        s_put_text(p, model_kind_name(layer->kind));
+        s_put_uint(p, layer->units);
+        s_put_text(p, activation_name(layer->activation));
+        msgpack_pack_double(p, layer->dropout);
+        s_put_uint(p, layer->size);
+        s_put_uint(p, layer->stride);
+        s_put_uint(p, layer->padding);
     }
+}
+
+static void s_put_loss(msgpack_packer *p, const model_t *model)
+{
+    uint32_t n = model->weighted ? model_classes(model) : 0;
+    s_put_text(p, loss_name(model->loss));
+    msgpack_pack_array(p, n);
+    for (uint32_t c = 0; c < n; c++)
+        msgpack_pack_double(p, (double)model->class_weights[c]);
 }
 
 static void s_put_welcome(msgpack_packer *p, const wire_welcome_t *welcome)
@@ -40,6 +55,7 @@ static void s_put_welcome(msgpack_packer *p, const wire_welcome_t *welcome)
     s_put_text(p, welcome->weights);
     s_put_text(p, welcome->gradients);
     msgpack_pack_double(p, welcome->audit);
+    s_put_loss(p, &welcome->model);
 }
 
 static void s_put_member(msgpack_packer *p, const wire_member_t *member)

@@ -206,7 +206,7 @@ static partial_t s_compute(const world_t *world, uint32_t step, node_t node)
     if (!weights) {
         model_t model = tiny_model();
         first = malloc(world->n_params * sizeof(float));
-        model_init_uniform(&model, world->sampler.seed, first);
+        model_init(&model, MODEL_INIT_UNIFORM, world->sampler.seed, first);
         weights = first;
     }
     partial_t sum = tiny_sum(&world->sampler, dataset_images(world->data),

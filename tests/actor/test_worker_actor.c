@@ -60,7 +60,7 @@ static world_t *s_start(const char *bind, uint32_t n_threads, bool local_data)
     model_t model = tiny_model();
     world->n_params = model_params(&model);
     world->weights = malloc(world->n_params * sizeof(float));
-    model_init_uniform(&model, 77, world->weights);
+    model_init(&model, MODEL_INIT_UNIFORM, 77, world->weights);
     s_bind(&world->server, bind && strcmp(bind, "ipc") != 0 ? bind : unique);
     (void)snprintf(world->endpoint, sizeof(world->endpoint), "%s",
                    link_endpoint(world->server.control));

@@ -147,7 +147,7 @@ training:\n  block_rows: 70000\n|:2: training.block_rows: '70000' is out of rang
 training:\n  seed: -1\n|:2: training.seed: '-1' .*
 numerics:\n  mode: slow\n|:2: numerics.mode: 'slow' .*strict.*fast.*
 model:\n  layers: 10\n|:2: model.layers: .*
-model:\n  layers:\n    - {units: 10, activation: relu}\n|:3: .*'relu'.*tanh.*sigmoid.*
+model:\n  layers:\n    - {units: 10, activation: swish}\n|:3: .*'swish'.*tanh.*sigmoid.*
 steps: 4\n|:1: unknown key 'steps'.*
 training:\n  steps: 4\n  steps: 5\n|:3: .*training.steps.*
 training: [\n|:[0-9]+: .*

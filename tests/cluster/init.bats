@@ -174,7 +174,7 @@ more.npz|tensor 'layer3.bias' of shape (4) is none of the network's, 784-64 tanh
 turned.npz|tensor 'layer1.weight' has the shape (64, 784), expected (64, 64)
 TABLE
     cmp model.safetensors other.safetensors # none of them touched it
-    run "$DROVER" import "$from/weights.npz" other.safetensors --layers '[{units: 64}]'
+    run "$DROVER" import "$from/weights.npz" other.safetensors --layers '[{units: many}]'
     expect_status 2
     [ "${#lines[@]}" -eq 1 ]
 }

@@ -8,7 +8,10 @@
 #include "parameter_server/weights.h"
 
 /* Of the corpus. */
-static const model_t s_model = {3, 2, {{2, ACTIVATION_TANH}, {2, ACTIVATION_SIGMOID}}};
+static const model_t s_model = {.n_inputs = 3,
+                                .n_layers = 2,
+                                .layers = {{.units = 2, .activation = ACTIVATION_TANH},
+                                           {.units = 2, .activation = ACTIVATION_SIGMOID}}};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -62,14 +62,15 @@ int main(int argc, char **argv)
     model_t model = {
         .n_inputs = 784,
         .n_layers = 2,
-        .layers = {{64, ACTIVATION_TANH}, {10, ACTIVATION_SIGMOID}},
+        .layers = {{.units = 64, .activation = ACTIVATION_TANH},
+                   {.units = 10, .activation = ACTIVATION_SIGMOID}},
     };
     size_t n_params = model_params(&model);
     float *params = malloc(n_params * sizeof(float));
     if (!params)
         return 1;
     if (strcmp(argv[7], "-") == 0)
-        model_init_uniform(&model, sampler.seed, params);
+        model_init(&model, MODEL_INIT_UNIFORM, sampler.seed, params);
     else if (s_read(argv[7], params, n_params) != 0) {
         free(params);
         return 1;

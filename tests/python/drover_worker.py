@@ -86,10 +86,15 @@ class Job:
 
     def __init__(self, run, incarnation, fields):
         (self.worker, self.n_inputs, layers, self.seed, self.fraction, self.n_rows,
-         self.block_rows, self.digest, self.kernel, self.heartbeat_ms, *self.planes, _) = fields
+         self.block_rows, self.digest, self.kernel, self.heartbeat_ms, *self.planes, _, loss,
+         class_weights) = fields
         self.run, self.incarnation = run, incarnation
-        widths = [self.n_inputs] + [units for units, _ in layers]
-        self.layers = [(inputs, units, kind) for inputs, (units, kind) in zip(widths, layers)]
+        if loss != "sse" or class_weights or any(
+                kind != "dense" or f not in ("tanh", "sigmoid") or dropout > 0
+                for kind, _, f, dropout, *_ in layers):
+            sys.exit("this worker knows dense layers of tanh and sigmoid and the loss sse only")
+        widths = [self.n_inputs] + [layer[1] for layer in layers]
+        self.layers = [(inputs, layer[1], layer[2]) for inputs, layer in zip(widths, layers)]
         self.n_params = sum((inputs + 1) * units for inputs, units, _ in self.layers)
         self.n_blocks = -(-self.n_rows // self.block_rows)
         self.images = np.zeros((self.n_rows, self.n_inputs), np.uint8)

@@ -132,7 +132,7 @@ static void s_calm(const server_job_t *job, float *weights)
     optimizer_t *optimizer = optimizer_new(&job->model, &state);
     static const _Atomic uint64_t never = 0;
     float *now = pool_take(buffers);
-    model_init_uniform(&job->model, job->sampler.seed, now);
+    model_init(&job->model, MODEL_INIT_UNIFORM, job->sampler.seed, now);
     node_t root = {node_root_level(sampler_blocks(&job->sampler)), 0};
     for (uint32_t step = 1; step <= N_STEPS; step++) {
         partial_t sum;
@@ -155,7 +155,10 @@ static void s_calm(const server_job_t *job, float *weights)
 static server_job_t s_job(const dataset_t *data, bool rollback)
 {
     return (server_job_t){
-        .model = {N_INPUTS, 2, {{3, ACTIVATION_TANH}, {2, ACTIVATION_SIGMOID}}},
+        .model = {.n_inputs = N_INPUTS,
+                  .n_layers = 2,
+                  .layers = {{.units = 3, .activation = ACTIVATION_TANH},
+                             {.units = 2, .activation = ACTIVATION_SIGMOID}}},
         .sampler = {.seed = 5, .fraction = 0.7, .n_rows = N_ROWS, .block_rows = 4},
         .n_steps = N_STEPS,
         .optimizer.driver = bold_driver_new(rollback ? 8.0 : 0.5, 1.05, 0.5, rollback),

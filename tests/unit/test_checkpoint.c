@@ -11,7 +11,10 @@
 #include "scratch.h"
 
 static const checkpoint_info_t s_info = {
-    .model = {3, 2, {{4, ACTIVATION_TANH}, {2, ACTIVATION_SIGMOID}}},
+    .model = {.n_inputs = 3,
+              .n_layers = 2,
+              .layers = {{.units = 4, .activation = ACTIVATION_TANH},
+                         {.units = 2, .activation = ACTIVATION_SIGMOID}}},
     .step = 12,
     .seed = UINT64_MAX,
     .digest = "00112233445566778899aabbccddeeff",

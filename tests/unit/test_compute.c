@@ -34,7 +34,7 @@ static void s_open(fixture_t *self, uint32_t n_threads)
     self->rows = rowcache_of(self->data, ROWS);
     self->n_params = model_params(&self->model);
     float *params = malloc(self->n_params * sizeof(float));
-    model_init_uniform(&self->model, 1, params);
+    model_init(&self->model, MODEL_INIT_UNIFORM, 1, params);
     frame_copy_of(&self->weights, params, self->n_params * sizeof(float));
     free(params);
     self->compute = compute_new(n_threads, &self->model, &self->sampler, KERNEL_DENSE, self->rows);

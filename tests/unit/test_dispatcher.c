@@ -49,7 +49,9 @@ static void s_weights(void *context, const wire_t *message, frame_t *frame)
 /* Whose weights are so large that each copy takes 40 ms at 1 Gbit/s. */
 static model_t s_model(void)
 {
-    return (model_t){.n_inputs = 999, .n_layers = 1, .layers = {{1000, ACTIVATION_SIGMOID}}};
+    return (model_t){.n_inputs = 999,
+                     .n_layers = 1,
+                     .layers = {{.units = 1000, .activation = ACTIVATION_SIGMOID}}};
 }
 
 static void s_say(dispatcher_t *dispatcher, int worker, wire_t message)

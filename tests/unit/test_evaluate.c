@@ -11,7 +11,8 @@
 #include "data/dataset.h"
 
 /* 2 inputs, 2 classes, y_c = sigmoid(20 (x_c - 1/2)): the class of the larger input. */
-static const model_t s_model = {.n_inputs = 2, .n_layers = 1, .layers = {{2, ACTIVATION_SIGMOID}}};
+static const model_t s_model = {
+    .n_inputs = 2, .n_layers = 1, .layers = {{.units = 2, .activation = ACTIVATION_SIGMOID}}};
 static const float s_params[6] = {20, 0, 0, 20, -10, -10};
 
 static dataset_t *s_dataset(const uint8_t *images, const uint8_t *labels, size_t n_rows,
@@ -125,7 +126,8 @@ static void test_data_that_do_not_fit(void **state)
     assert_string_equal(err.text,
                         "the labels go up to 7; expected at most 1, the network's 2 classes");
     evaluation_clear(&e);
-    model_t wide = {.n_inputs = 2, .n_layers = 1, .layers = {{300, ACTIVATION_SIGMOID}}};
+    model_t wide = {
+        .n_inputs = 2, .n_layers = 1, .layers = {{.units = 300, .activation = ACTIVATION_SIGMOID}}};
     assert_int_equal(evaluate(&wide, s_params, dataset, &e, &err), -1);
     assert_string_equal(err.text, "the network has 300 classes; expected at most 256");
     dataset_destroy(&dataset);

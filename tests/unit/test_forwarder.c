@@ -113,7 +113,8 @@ static wire_welcome_t s_job(uint32_t hidden, uint32_t n_rows)
         .worker = 1,
         .model = {.n_inputs = 4,
                   .n_layers = 2,
-                  .layers = {{hidden, ACTIVATION_TANH}, {2, ACTIVATION_SIGMOID}}},
+                  .layers = {{.units = hidden, .activation = ACTIVATION_TANH},
+                             {.units = 2, .activation = ACTIVATION_SIGMOID}}},
         .sampler = {.seed = 1, .fraction = 1, .n_rows = n_rows, .block_rows = 2},
         .heartbeat_ms = 100,
     };

@@ -33,7 +33,7 @@ static void s_open(fixture_t *self, uint32_t n_rows)
     self->pool = pool_new(self->n_params * sizeof(float));
     self->gradient = gradient_new(&self->model, &self->sampler, KERNEL_DENSE, self->pool, NULL);
     self->params = malloc(self->n_params * sizeof(float));
-    model_init_uniform(&self->model, 1, self->params);
+    model_init(&self->model, MODEL_INIT_UNIFORM, 1, self->params);
 }
 
 static void s_close(fixture_t *self)

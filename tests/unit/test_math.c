@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "math/activation.h"
+#include "math/elementary.h"
 #include "math/blas.h"
 #include "math/loss.h"
 #include "math/rng.h"
@@ -157,7 +158,6 @@ static void test_activation_error_in_ulp(void **state)
         N = 4096
     };
     static float z[N], x[N];
-    const float bias[1] = {0.0f};
     double worst_tanh = 0, worst_sigmoid = 0;
     uint32_t bits = 0x2f000000u; /* from 1e-10 ... */
     while (bits < 0x42ae0000u) { /* ... to 87, where sigmoid is still a normal number */
@@ -167,11 +167,11 @@ static void test_activation_error_in_ulp(void **state)
                 x[i] = -x[i];
         }
         memcpy(z, x, sizeof(z));
-        activation_forward(ACTIVATION_TANH, z, bias, N, 1);
+        activation_forward(ACTIVATION_TANH, z, N, 1, NULL);
         for (int i = 0; i < N; i++)
             worst_tanh = fmax(worst_tanh, s_ulps(z[i], tanh((double)x[i])));
         memcpy(z, x, sizeof(z));
-        activation_forward(ACTIVATION_SIGMOID, z, bias, N, 1);
+        activation_forward(ACTIVATION_SIGMOID, z, N, 1, NULL);
         for (int i = 0; i < N; i++)
             if (fabsf(x[i]) < 87.0f)
                 worst_sigmoid = fmax(worst_sigmoid, s_ulps(z[i], 1 / (1 + exp(-(double)x[i]))));
@@ -181,16 +181,40 @@ static void test_activation_error_in_ulp(void **state)
     assert_true(worst_sigmoid > 0 && worst_sigmoid <= 3);
 }
 
+static double s_log_ulps(double x)
+{
+    long double exact = logl((long double)x);
+    double ulp = fabs(nextafter((double)exact, INFINITY) - (double)exact);
+    return x == 1 ? 0 : (double)(fabsl((long double)elementary_log(x) - exact) / (long double)ulp);
+}
+
+static void test_exp_and_log_are_accurate(void **state)
+{
+    (void)state;
+    double worst_exp = 0, worst_log = 0;
+    for (int i = -87000; i <= 88000; i++) {
+        float x = (float)i / 1000;
+        worst_exp = fmax(worst_exp, s_ulps(elementary_exp(x), exp((double)x)));
+    }
+    for (int i = -690000; i <= 690000; i++)
+        worst_log = fmax(worst_log, s_log_ulps(exp(i / 1000.0)));
+    for (int i = 50001; i < 200000; i += 2)
+        worst_log = fmax(worst_log, s_log_ulps(i / 100000.0));
+    print_message("largest error: exp %.2f ulp, log %.2f ulp\n", worst_exp, worst_log);
+    assert_true(worst_exp > 0 && worst_exp <= 1);
+    assert_true(worst_log > 0 && worst_log <= 2);
+    assert_true(elementary_log(1) == 0 && elementary_exp(0) == 1);
+}
+
 static void test_activation_edges(void **state)
 {
     (void)state;
-    const float bias[1] = {0.0f};
     float z[] = {0.0f, -0.0f, 1000.0f, -1000.0f, INFINITY, -INFINITY, NAN};
-    activation_forward(ACTIVATION_TANH, z, bias, 7, 1);
+    activation_forward(ACTIVATION_TANH, z, 7, 1, NULL);
     assert_true(z[0] == 0 && z[1] == 0 && z[2] == 1 && z[3] == -1 && z[4] == 1 && z[5] == -1);
     assert_true(isnan(z[6]));
     float s[] = {0.0f, 1000.0f, -1000.0f, NAN};
-    activation_forward(ACTIVATION_SIGMOID, s, bias, 4, 1);
+    activation_forward(ACTIVATION_SIGMOID, s, 4, 1, NULL);
     assert_true(s[0] == 0.5f && s[1] == 1 && s[2] >= 0 && s[2] < 1e-36f && isnan(s[3]));
 }
 
@@ -199,12 +223,9 @@ static void test_activation_does_not_depend_on_position(void **state)
     (void)state;
     /* the vectorised middle and the scalar tail of a row must agree */
     float z[37];
-    float bias[37];
-    for (int i = 0; i < 37; i++) {
-        z[i] = 0.731f;
-        bias[i] = 0.1f;
-    }
-    activation_forward(ACTIVATION_TANH, z, bias, 1, 37);
+    for (int i = 0; i < 37; i++)
+        z[i] = 0.831f;
+    activation_forward(ACTIVATION_TANH, z, 1, 37, NULL);
     for (int i = 1; i < 37; i++)
         assert_memory_equal(&z[i], &z[0], sizeof(float));
 }
@@ -226,10 +247,18 @@ static void test_loss(void **state)
     const uint8_t labels[] = {0, 2};
     float delta[6];
     uint32_t n_correct;
-    double cost = loss_sse(y, labels, 2, 3, delta, &n_correct);
+    double cost = loss_sse(y, labels, NULL, 2, 3, delta, &n_correct);
     assert_true(cost == 0.5 * (0.25 + 0.0625 + 0.0625) + 0.5 * 1.0);
     assert_true(delta[0] == -0.5f && delta[4] == 1.0f && delta[5] == 0.0f);
     assert_int_equal(n_correct, 1); /* the second row's first of equals is class 1 */
+
+    /* hopeless: e^z of the label is below any float, and the cost is finite all the same */
+    float z[] = {1000.0f, 0.0f, -1000.0f};
+    const uint8_t last[] = {2};
+    cost = loss_cross_entropy(z, last, NULL, 1, 3, delta, &n_correct);
+    assert_true(cost == 2000);
+    assert_true(z[0] == 1 && z[1] < 1e-30f && delta[2] == -1.0f + z[2]);
+    assert_int_equal(n_correct, 0);
 }
 
 static void test_best_core_of_a_cpu(void **state)
@@ -303,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_every_byte_is_the_nearest_float),
         cmocka_unit_test(test_vec),
         cmocka_unit_test(test_activation_error_in_ulp),
+        cmocka_unit_test(test_exp_and_log_are_accurate),
         cmocka_unit_test(test_activation_edges),
         cmocka_unit_test(test_activation_does_not_depend_on_position),
         cmocka_unit_test(test_activation_names),

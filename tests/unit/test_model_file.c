@@ -1,6 +1,7 @@
 /* Networks in files: what was added is found again, and what does not fit is named. */
 #include "unit.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "parameter_server/model_file.h"
@@ -9,7 +10,10 @@ enum {
     P = 3 * 4 + 4 + 4 * 2 + 2
 };
 
-static const model_t s_model = {3, 2, {{4, ACTIVATION_TANH}, {2, ACTIVATION_SIGMOID}}};
+static const model_t s_model = {.n_inputs = 3,
+                                .n_layers = 2,
+                                .layers = {{.units = 4, .activation = ACTIVATION_TANH},
+                                           {.units = 2, .activation = ACTIVATION_SIGMOID}}};
 static float s_params[P];
 
 static safetensors_t *s_file(void)
@@ -58,13 +62,63 @@ static void test_files_without_kinds_are_dense(void **state)
     safetensors_destroy(&file);
 }
 
+static void test_every_kind_comes_back(void **state)
+{
+    (void)state;
+    err_t err = {{0}};
+    const model_t all = {
+        .n_inputs = 3 * 16,
+        .n_layers = 4,
+        .layers = {{.kind = LAYER_CONV,
+                    .units = 5,
+                    .size = 3,
+                    .stride = 2,
+                    .padding = 1,
+                    .activation = ACTIVATION_GELU,
+                    .dropout = 0.1},
+                   {.kind = LAYER_MAX_POOL, .size = 2, .stride = 1},
+                   {.units = 4, .activation = ACTIVATION_LEAKY_RELU, .dropout = 0.5},
+                   {.units = 2, .activation = ACTIVATION_SOFTMAX}},
+        .loss = LOSS_CROSS_ENTROPY,
+        .weighted = true,
+        .class_weights = {0.1F, 3},
+    };
+    size_t n = model_params(&all), n_dims;
+    const size_t *shape;
+    float *params = malloc(n * sizeof(float)), *back = malloc(n * sizeof(float));
+    model_t model;
+    assert_int_equal(model_check(&all, &err), 0);
+    model_init(&all, MODEL_INIT_HE, 1, params);
+    safetensors_t *file = safetensors_new();
+    model_file_add(file, &all, params);
+    assert_non_null(safetensors_tensor(file, "layer1.weight", &n_dims, &shape));
+    assert_int_equal(n_dims, 4);
+    const size_t expected[] = {3, 3, 3, 5};
+    assert_memory_equal(shape, expected, sizeof(expected));
+    assert_int_equal(model_file_model(file, "m", &model, &err), 0);
+    assert_true(model_same(&model, &all));
+    assert_int_equal(model_file_params(file, "m", &model, back, &err), 0);
+    assert_memory_equal(back, params, n * sizeof(float));
+    safetensors_destroy(&file);
+    free(params);
+    free(back);
+}
+
 static void test_bad_metadata_are_named(void **state)
 {
     static const struct {
         const char *key, *value, *text;
     } cases[] = {
-        {"layer1.kind", "conv",
-         "m: metadata 'layer1.kind' is 'conv', which this drover does not know; expected 'dense'"},
+        {"layer1.kind", "lstm",
+         "m: metadata 'layer1.kind' is 'lstm', which this drover does not know; expected dense, "
+         "conv or max_pool"},
+        {"layer1.kind", "conv", "m: no 'layer1.size' in the metadata, expected a model of drover"},
+        {"layer1.dropout", "half", "m: metadata 'layer1.dropout' is 'half', expected a number"},
+        {"layer1.dropout", "nan", "m: layer 1: dropout of nan, expected at least 0 and below 1"},
+        {"loss", "hinge", "m: metadata 'loss' is 'hinge', expected sse or cross_entropy"},
+        {"loss", "cross_entropy",
+         "m: loss cross_entropy behind sigmoid, expected softmax in the last layer"},
+        {"class0.weight", "0", "m: class 0 has the weight 0, expected above 0, at most 1000000"},
         {"layer1.units", "-4",
          "m: metadata 'layer1.units' is '-4', expected a number up to 4294967295"},
         {"layer2.activation", "cosine",
@@ -98,7 +152,7 @@ static void test_tensors_that_do_not_fit_are_named(void **state)
                         "m: tensor 'layer1.weight' has the shape (3, 4), expected (3, 5)");
     other = s_model;
     other.n_layers = 3;
-    other.layers[2] = (model_layer_t){1, ACTIVATION_TANH};
+    other.layers[2] = (model_layer_t){.units = 1, .activation = ACTIVATION_TANH};
     float more[P + 3];
     assert_int_equal(model_file_params(file, "m", &other, more, &err), -1);
     assert_string_equal(err.text, "m: no tensor 'layer3.weight', expected one of shape (2, 1)");
@@ -110,6 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_network_comes_back),
         cmocka_unit_test(test_files_without_kinds_are_dense),
+        cmocka_unit_test(test_every_kind_comes_back),
         cmocka_unit_test(test_bad_metadata_are_named),
         cmocka_unit_test(test_tensors_that_do_not_fit_are_named),
     };

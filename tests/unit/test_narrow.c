@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "math/blas.h"
+#include "math/pass.h"
 #include "math/vec.h"
 #include "workers/narrow.h"
 
@@ -32,26 +33,31 @@ static void test_same_gradient_as_with_all_inputs(void **state)
     (void)state;
     err_t err;
     assert_int_equal(blas_open(NULL, &err), 0);
-    model_t model = {D, 2, {{5, ACTIVATION_TANH}, {3, ACTIVATION_SIGMOID}}};
+    model_t model = {.n_inputs = D,
+                     .n_layers = 2,
+                     .layers = {{.units = 5, .activation = ACTIVATION_TANH},
+                                {.units = 3, .activation = ACTIVATION_SIGMOID}}};
     size_t n = model_params(&model);
     float *params = malloc(n * sizeof(float)), *wide = malloc(n * sizeof(float)),
           *gradient = malloc(n * sizeof(float));
     uint8_t images[10 * D];
     const uint8_t labels[B] = {0, 1, 2, 0, 1, 2};
     s_draw(images);
-    model_init_uniform(&model, 3, params);
-    model_room_t *room = model_room_new(&model, B);
+    model_init(&model, MODEL_INIT_UNIFORM, 3, params);
+    pass_t *pass = pass_new(&model, KERNEL_DENSE, B);
+    const pass_draw_t draw = {1, 1, s_rows};
     uint32_t correct[2];
     for (int r = 0; r < B; r++)
-        vec_from_bytes(model_room_input(room) + r * D, images + s_rows[r] * D, D);
-    double cost = model_gradient(&model, params, room, labels, B, wide, &correct[0]);
+        vec_from_bytes(pass_input(pass) + r * D, images + s_rows[r] * D, D);
+    double cost = pass_gradient(pass, params, &draw, labels, B, wide, &correct[0]);
 
     narrow_t *narrow = narrow_new(&model);
     assert_true(narrow_begin(narrow, images, s_rows, B));
     assert_int_equal(narrow_model(narrow)->n_inputs, 8 + 3);
-    narrow_inputs(narrow, images, s_rows, B, model_room_input(room));
-    double narrow_cost = model_gradient(narrow_model(narrow), narrow_params(narrow, params), room,
-                                        labels, B, narrow_gradient(narrow), &correct[1]);
+    narrow_inputs(narrow, images, s_rows, B, pass_input(pass));
+    pass_set_model(pass, narrow_model(narrow));
+    double narrow_cost = pass_gradient(pass, narrow_params(narrow, params), &draw, labels, B,
+                                       narrow_gradient(narrow), &correct[1]);
     memset(gradient, 0xff, n * sizeof(float)); /* each value must be written */
     narrow_widen(narrow, gradient);
     assert_true(fabs(cost - narrow_cost) < 1e-6 * cost);
@@ -63,7 +69,7 @@ static void test_same_gradient_as_with_all_inputs(void **state)
             for (int h = 0; h < 5; h++)
                 assert_true(gradient[i * 5 + h] == 0);
     narrow_destroy(&narrow);
-    model_room_destroy(&room);
+    pass_destroy(&pass);
     free(params);
     free(wide);
     free(gradient);
@@ -72,7 +78,8 @@ static void test_same_gradient_as_with_all_inputs(void **state)
 static void test_not_where_nothing_is_to_be_had(void **state)
 {
     (void)state;
-    model_t model = {D, 1, {{3, ACTIVATION_SIGMOID}}};
+    model_t model = {
+        .n_inputs = D, .n_layers = 1, .layers = {{.units = 3, .activation = ACTIVATION_SIGMOID}}};
     narrow_t *narrow = narrow_new(&model);
     uint8_t images[10 * D];
     s_draw(images);

@@ -12,7 +12,10 @@ static void test_the_weights_stand_in_the_file(void **state)
 {
     err_t err = {{0}};
     const checkpoint_info_t info = {
-        .model = {2, 2, {{3, ACTIVATION_TANH}, {2, ACTIVATION_SIGMOID}}}};
+        .model = {.n_inputs = 2,
+                  .n_layers = 2,
+                  .layers = {{.units = 3, .activation = ACTIVATION_TANH},
+                             {.units = 2, .activation = ACTIVATION_SIGMOID}}}};
     float params[2 * 3 + 3 + 3 * 2 + 2];
     for (size_t i = 0; i < sizeof(params) / sizeof(params[0]); i++)
         params[i] = 1.0f / (float)(i + 1);
@@ -40,8 +43,13 @@ static void test_what_is_too_large_or_has_no_place_is_refused(void **state)
 {
     err_t err = {{0}};
     const checkpoint_info_t large = {
-        .model = {65536, 2, {{8192, ACTIVATION_TANH}, {2, ACTIVATION_SIGMOID}}}};
-    const checkpoint_info_t small = {.model = {1, 1, {{1, ACTIVATION_TANH}}}};
+        .model = {.n_inputs = 65536,
+                  .n_layers = 2,
+                  .layers = {{.units = 8192, .activation = ACTIVATION_TANH},
+                             {.units = 2, .activation = ACTIVATION_SIGMOID}}}};
+    const checkpoint_info_t small = {
+        .model = {
+            .n_inputs = 1, .n_layers = 1, .layers = {{.units = 1, .activation = ACTIVATION_TANH}}}};
     const float params[2] = {1, 2};
     char *path = file_join(*state, "m.onnx");
     assert_int_equal(onnx_write(path, &large, NULL, &err), -1);

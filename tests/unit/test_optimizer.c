@@ -16,7 +16,10 @@
 #define INPUTS 300
 
 /* Two layers over more than one piece of the digest, whose borders are within W and b. */
-static const model_t s_model = {INPUTS, 2, {{17, ACTIVATION_TANH}, {5, ACTIVATION_SIGMOID}}};
+static const model_t s_model = {.n_inputs = INPUTS,
+                                .n_layers = 2,
+                                .layers = {{.units = 17, .activation = ACTIVATION_TANH},
+                                           {.units = 5, .activation = ACTIVATION_SIGMOID}}};
 enum {
     W1_END = INPUTS * 17,
     B1_END = W1_END + 17,
@@ -37,7 +40,8 @@ static void test_bold_driver_steps_and_undoes(void **state)
     (void)state;
     const float g0[2] = {10.0f, -20.0f}, g2[2] = {1.0f, 1.0f}, bad[2] = {9.0f, 9.0f};
     float w0[2] = {1.0f, 2.0f}, w1[2], w2[2], w3[2];
-    model_t model = {1, 1, {{1, ACTIVATION_TANH}}};
+    model_t model = {
+        .n_inputs = 1, .n_layers = 1, .layers = {{.units = 1, .activation = ACTIVATION_TANH}}};
     optimizer_state_t start = {.driver = bold_driver_new(0.5, 2.0, 0.5, true)};
     optimizer_t *optimizer = optimizer_new(&model, &start);
     assert_true(s_descend(optimizer, w0, g0, 10, 1.0, w1) == 0.5);
@@ -223,7 +227,8 @@ static void test_known_values(void **state)
         {OPTIMIZER_MOMENTUM, {0.5f, -0.75f}},   /* m = 1, 2.5 */
         {OPTIMIZER_NESTEROV, {0.25f, -1.375f}}, /* 1.5, 3.25 */
     };
-    model_t model = {1, 1, {{1, ACTIVATION_TANH}}};
+    model_t model = {
+        .n_inputs = 1, .n_layers = 1, .layers = {{.units = 1, .activation = ACTIVATION_TANH}}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         float w[2] = {1, 1};
         const float g[2][2] = {{4, 4}, {8, 8}};
@@ -315,7 +320,8 @@ static void test_divergence_is_named(void **state)
 static void test_bold_driver_sees_the_penalties(void **state)
 {
     (void)state;
-    model_t model = {1, 1, {{1, ACTIVATION_TANH}}};
+    model_t model = {
+        .n_inputs = 1, .n_layers = 1, .layers = {{.units = 1, .activation = ACTIVATION_TANH}}};
     const float light[2] = {1, 9}, heavy[2] = {4, 9}, g[2] = {0, 0};
     float next[2];
     optimizer_state_t start = {.driver = bold_driver_new(0.5, 2.0, 0.5, false)};

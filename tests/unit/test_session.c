@@ -20,7 +20,8 @@ enum {
 static const model_t s_model = {
     .n_inputs = INPUTS,
     .n_layers = 2,
-    .layers = {{3, ACTIVATION_TANH}, {2, ACTIVATION_SIGMOID}},
+    .layers = {{.units = 3, .activation = ACTIVATION_TANH},
+               {.units = 2, .activation = ACTIVATION_SIGMOID}},
 };
 
 static int s_live; /* partials handed out and not released */

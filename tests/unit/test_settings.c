@@ -54,7 +54,6 @@ static void test_defaults(void **state)
     assert_int_equal(s.worker.threads, 1);
     assert_string_equal(s.output.path, "");
     assert_int_equal(s.log.level, LOG_LEVEL_INFO);
-    assert_string_equal(settings_activation_name(SETTINGS_SIGMOID), "sigmoid");
     settings_clear(&s);
     settings_clear(&s);
 }
@@ -146,12 +145,18 @@ static void test_bounds(void **state)
         {"numerics.mode=exact", "'exact' is not a choice; expected strict or fast"},
         {"numerics.kernel=dens",
          "'dens' is not a choice; expected auto, dense or sparse; did you mean 'dense'?"},
-        {"model.init=normal", "'normal' is not a choice; expected uniform"},
-        {"model.layers=[{units: 0, activation: tanh}]",
-         "model.layers[0].units: '0' is out of range; expected 1 to 65536"},
-        {"model.layers=[{units: 4}]", "model.layers[0]: 'activation' is missing"},
-        {"model.layers=[{units: 4, activation: relu}]",
-         "model.layers[0].activation: 'relu' is not a choice; expected tanh or sigmoid"},
+        {"model.init=normal", "'normal' is not a choice; expected uniform, glorot or he"},
+        {"model.layers=[{units: -1, activation: tanh}]",
+         "model.layers[0].units: '-1' is out of range; expected 0 to 65536"},
+        {"model.layers=[{max_pool: {size: 256}}]",
+         "model.layers[0].max_pool.size: '256' is out of range; expected 0 to 255"},
+        {"model.layers=[{conv: {strides: 2}}]",
+         "unknown key 'model.layers[0].conv.strides'; did you mean 'model.layers[0].conv.stride'?"},
+        {"model.layers=[{units: 4, dropout: 1}]",
+         "model.layers[0].dropout: '1' is out of range; expected at least 0 and below 1"},
+        {"model.layers=[{units: 4, activation: swish}]",
+         "model.layers[0].activation: 'swish' is not a choice; expected none, tanh, sigmoid, relu, "
+         "leaky_relu, gelu or softmax"},
         {"worker.threads=0", "'0' is out of range; expected 1 to 1024"},
         {"server.min_workers=0", "'0' is out of range; expected 1 to 100000"},
         {"server.audit=0.01", NULL},

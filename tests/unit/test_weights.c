@@ -15,7 +15,8 @@ enum {
     P = 3 * 2 + 2
 };
 
-static const model_t s_model = {3, 1, {{2, ACTIVATION_SIGMOID}}};
+static const model_t s_model = {
+    .n_inputs = 3, .n_layers = 1, .layers = {{.units = 2, .activation = ACTIVATION_SIGMOID}}};
 static const float s_params[P] = {1, 2, 3, 4, 5, 6, 7, 8};
 
 static void test_a_model_and_a_checkpoint_give_the_same(void **state)

@@ -375,9 +375,9 @@ static uint8_t *s_packed(const char *text, size_t *size)
 }
 
 #define HEAD(type)  "['drover' 1 " #type " 7 1 5 0 "
-#define LAYERS      "[[64 'tanh'] [10 'sigmoid']]"
+#define LAYERS      "[['dense' 64 'tanh' d0 0 0 0] ['dense' 10 'sigmoid' d0 0 0 0]]"
 #define SAMPLER     "1 d0.7 60000 512"
-#define PLANES      "':1' ':2' ':3' d0"
+#define PLANES      "':1' ':2' ':3' d0 'sse' []"
 #define WELCOME(xs) HEAD(2) "[" xs "]]"
 #define SPEEDS      "'u' 1 2 d1 d2 d0.5 dnan d1 d9 "
 #define REPORT(xs)  HEAD(15) "['server' " SPEEDS "'' " xs "]]"
@@ -451,19 +451,73 @@ static const struct {
     {"WELCOME, no inputs", WELCOME("1 0 " LAYERS SAMPLER "'d' 'k' 100" PLANES), WIRE_BAD_FIELD},
     {"WELCOME, too wide an input", WELCOME("1 65537 " LAYERS SAMPLER "'d' 'k' 100" PLANES),
      WIRE_BAD_FIELD},
-    {"WELCOME, a layer without units", WELCOME("1 784 [[0 'tanh']]" SAMPLER "'d' 'k' 100" PLANES),
-     WIRE_BAD_FIELD},
-    {"WELCOME, too wide a layer", WELCOME("1 784 [[65537 'tanh']]" SAMPLER "'d' 'k' 100" PLANES),
+    {"WELCOME, a layer without units",
+     WELCOME("1 784 [['dense' 0 'tanh' d0 0 0 0]]" SAMPLER "'d' 'k' 100" PLANES), WIRE_BAD_FIELD},
+    {"WELCOME, too wide a layer",
+     WELCOME("1 784 [['dense' 65537 'tanh' d0 0 0 0]]" SAMPLER "'d' 'k' 100" PLANES),
      WIRE_BAD_FIELD},
     {"WELCOME, too many parameters",
-     WELCOME("1 65536 [[65536 'tanh']]" SAMPLER "'d' 'k' 100" PLANES), WIRE_BAD_FIELD},
-    {"WELCOME, an unknown activation", WELCOME("1 784 [[10 'step']]" SAMPLER "'d' 'k' 100" PLANES),
+     WELCOME("1 65536 [['dense' 65536 'tanh' d0 0 0 0]]" SAMPLER "'d' 'k' 100" PLANES),
      WIRE_BAD_FIELD},
-    {"WELCOME, a layer of three", WELCOME("1 784 [[10 'tanh' 1]]" SAMPLER "'d' 'k' 100" PLANES),
+    {"WELCOME, an unknown activation",
+     WELCOME("1 784 [['dense' 10 'step' d0 0 0 0]]" SAMPLER "'d' 'k' 100" PLANES), WIRE_BAD_FIELD},
+    {"WELCOME, a layer of eight",
+     WELCOME("1 784 [['dense' 10 'tanh' d0 0 0 0 1]]" SAMPLER "'d' 'k' 100" PLANES),
      WIRE_BAD_FIELD},
-    {"WELCOME, a layer of one", WELCOME("1 784 [[10]]" SAMPLER "'d' 'k' 100" PLANES),
+    {"WELCOME, a layer of one", WELCOME("1 784 [['dense']]" SAMPLER "'d' 'k' 100" PLANES),
      WIRE_BAD_FIELD},
     {"WELCOME, a layer that is none", WELCOME("1 784 [10]" SAMPLER "'d' 'k' 100" PLANES),
+     WIRE_BAD_FIELD},
+    {"WELCOME, convolution and pool",
+     WELCOME("1 784 [['conv' 4 'relu' d0.5 5 1 2] ['max_pool' 0 'tanh' d0 2 2 0] ['dense' 10 "
+             "'softmax' d0 0 0 0]]" SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d0 'cross_entropy' []"),
+     WIRE_OK},
+    {"WELCOME, ten weights",
+     WELCOME("1 784 [['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [d1 d1 d1 d1 d1 d1 d1 d1 d1 d0.5]"),
+     WIRE_OK},
+    {"WELCOME, a weight too few",
+     WELCOME("1 784 [['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [d1 d1 d1 d1 d1 d1 d1 d1 d1]"),
+     WIRE_BAD_FIELD},
+    {"WELCOME, a weight of 0",
+     WELCOME("1 784 [['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [d1 d1 d1 d1 d1 d1 d1 d1 d1 d0]"),
+     WIRE_BAD_FIELD},
+    {"WELCOME, an unknown loss",
+     WELCOME("1 784 [['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'hinge' []"),
+     WIRE_BAD_FIELD},
+    {"WELCOME, cross-entropy without softmax",
+     WELCOME("1 784 [['dense' 10 'tanh' d0 0 0 0]]" SAMPLER
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'cross_entropy' []"),
+     WIRE_BAD_FIELD},
+    {"WELCOME, an unknown kind of layer",
+     WELCOME("1 784 [['lstm' 10 'tanh' d0 0 0 0]]" SAMPLER
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' []"),
+     WIRE_BAD_FIELD},
+    {"WELCOME, dropout of all",
+     WELCOME("1 784 [['dense' 9 'tanh' d1 0 0 0] ['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' []"),
+     WIRE_BAD_FIELD},
+    {"WELCOME, dropout NaN",
+     WELCOME("1 784 [['dense' 9 'tanh' dnan 0 0 0] ['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' []"),
+     WIRE_BAD_FIELD},
+    {"WELCOME, a stride of 0",
+     WELCOME("1 784 [['conv' 4 'relu' d0 5 0 2] ['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' []"),
+     WIRE_BAD_FIELD},
+    {"WELCOME, a window larger than the image",
+     WELCOME("1 784 [['conv' 4 'relu' d0 29 1 0] ['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' []"),
+     WIRE_BAD_FIELD},
+    {"WELCOME, a huge padding",
+     WELCOME("1 784 [['conv' 4 'relu' d0 5 1 4294967295] ['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' []"),
+     WIRE_BAD_FIELD},
+    {"WELCOME, a convolution at the end",
+     WELCOME("1 784 [['conv' 4 'relu' d0 5 1 2]]" SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' []"),
      WIRE_BAD_FIELD},
     {"WELCOME, too many layers", WELCOME("1 784 [*33]" SAMPLER "'d' 'k' 100" PLANES),
      WIRE_BAD_FIELD},
@@ -484,14 +538,14 @@ static const struct {
     {"WELCOME, a tree too large", WELCOME("1 784 " LAYERS "1 d1 4294967295 1 'd' 'k' 100" PLANES),
      WIRE_BAD_FIELD},
     {"WELCOME, no heartbeat", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 0" PLANES), WIRE_BAD_FIELD},
-    {"WELCOME, audit 1", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d1"), WIRE_OK},
-    {"WELCOME, audit 1.1", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d1.1"),
+    {"WELCOME, audit 1", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d1 'sse' []"), WIRE_OK},
+    {"WELCOME, audit 1.1", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d1.1 'sse' []"),
      WIRE_BAD_FIELD},
-    {"WELCOME, audit below 0", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d-0.1"),
+    {"WELCOME, audit below 0", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d-0.1 'sse' []"),
      WIRE_BAD_FIELD},
-    {"WELCOME, audit NaN", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' dnan"),
+    {"WELCOME, audit NaN", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' dnan 'sse' []"),
      WIRE_BAD_FIELD},
-    {"WELCOME without audit", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3'"),
+    {"WELCOME without audit", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' 'sse' []"),
      WIRE_BAD_FIELD},
     {"WELCOME, a plane too long", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' @64 d0"),
      WIRE_BAD_FIELD},

@@ -10,6 +10,7 @@
 #include "data/dataset.h"
 #include "math/bold_driver.h"
 #include "math/model.h"
+#include "math/pass.h"
 #include "math/reduce.h"
 #include "math/sampler.h"
 #include "math/vec.h"
@@ -25,7 +26,8 @@ static inline model_t tiny_model(void)
     return (model_t){
         .n_inputs = TINY_INPUTS,
         .n_layers = 2,
-        .layers = {{5, ACTIVATION_TANH}, {TINY_CLASSES, ACTIVATION_SIGMOID}},
+        .layers = {{.units = 5, .activation = ACTIVATION_TANH},
+                   {.units = TINY_CLASSES, .activation = ACTIVATION_SIGMOID}},
     };
 }
 
@@ -62,19 +64,20 @@ static inline partial_t tiny_sum(const sampler_t *sampler, const uint8_t *images
         uint32_t rows[TINY_BLOCK_ROWS];
         uint8_t picked[TINY_BLOCK_ROWS];
         uint32_t n = sampler_rows(sampler, step, node.index, rows);
-        model_room_t *room = model_room_new(&model, TINY_BLOCK_ROWS);
+        pass_t *pass = pass_new(&model, KERNEL_DENSE, TINY_BLOCK_ROWS);
         for (uint32_t r = 0; r < n; r++) {
-            vec_from_bytes(model_room_input(room) + (size_t)r * TINY_INPUTS,
+            vec_from_bytes(pass_input(pass) + (size_t)r * TINY_INPUTS,
                            images + (size_t)rows[r] * TINY_INPUTS, TINY_INPUTS);
             picked[r] = labels[rows[r]];
         }
+        pass_draw_t draw = {sampler->seed, step, rows};
         partial_t leaf = {.gradient = malloc(n_params * sizeof(float)), .rows = n};
         uint32_t correct;
-        leaf.cost = model_gradient(&model, params, room, picked, n, leaf.gradient, &correct);
+        leaf.cost = pass_gradient(pass, params, &draw, picked, n, leaf.gradient, &correct);
         leaf.correct = correct;
         leaf.release = free;
         leaf.hint = leaf.gradient;
-        model_room_destroy(&room);
+        pass_destroy(&pass);
         return leaf;
     }
     node_t left = {node.level - 1, node.index * 2};
@@ -105,7 +108,7 @@ static inline float *tiny_train(const dataset_t *data, uint32_t n_steps)
     size_t n_params = model_params(&model);
     float *weights = malloc(n_params * sizeof(float));
     bold_driver_t driver = tiny_driver();
-    model_init_uniform(&model, sampler.seed, weights);
+    model_init(&model, MODEL_INIT_UNIFORM, sampler.seed, weights);
     node_t root = {node_root_level(sampler_blocks(&sampler)), 0};
     for (uint32_t step = 1; step <= n_steps; step++) {
         partial_t sum =
