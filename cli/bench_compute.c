@@ -117,7 +117,8 @@ bench_compute_t *bench_compute_new(const bench_step_t *step, kernel_t kernel, ui
     self->level = root < NODE_LEVEL ? root : NODE_LEVEL;
     self->n_nodes = (n_blocks - 1) / (1U << self->level) + 1;
     self->buffers = pool_new(model_params(&step->model) * sizeof(float));
-    self->blocks = blocks_new(&step->sampler, step->model.n_inputs, BLOCKS_MOST_BYTES);
+    self->blocks = blocks_new(&step->sampler, step->model.n_inputs,
+                              blocks_most_bytes(&step->model, &step->sampler, n_threads));
     self->gradients = calloc(n_threads, sizeof(gradient_t *));
     self->partials = calloc(self->n_nodes, sizeof(partial_t));
     if (!self->gradients || !self->partials)

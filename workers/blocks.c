@@ -5,6 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a worker takes besides rows and blocks, in bytes: all in all, and for each thread (measured,
+ * with sums that wait for others; a pass has some three matrices of outputs). */
+#define PROGRAM         16000000.0
+#define THREAD          500000.0
+#define THREAD_VECTORS  9.0
+#define THREAD_MATRICES 3.0
+
+size_t blocks_most_bytes(const model_t *model, const sampler_t *sampler, uint32_t n_threads)
+{
+    double vector = (double)model_params(model) * sizeof(float), outputs = 0;
+    for (uint32_t l = 0; l < model->n_layers; l++)
+        outputs += (double)model_layer_outputs(model, l);
+    double matrix = outputs * sampler->block_rows * sizeof(float);
+    double left = 60e6 + 6 * vector - PROGRAM -
+                  n_threads * (THREAD + THREAD_VECTORS * vector + THREAD_MATRICES * matrix);
+    return left > 0 ? (size_t)left : 0;
+}
+
 struct blocks {
     sampler_t sampler;
     size_t n_inputs;
@@ -87,7 +105,5 @@ const block_t *blocks_get(blocks_t *self, uint32_t index, const uint8_t *images,
         atomic_fetch_sub(&self->bytes, bytes);
         return own;
     }
-    sparse_trim(&own->by_rows);
-    sparse_trim(&own->by_columns);
     return s_keep(self, index, own, bytes);
 }

@@ -3,11 +3,9 @@
 #ifndef DROVER_WORKERS_BLOCKS_H
 #define DROVER_WORKERS_BLOCKS_H
 
+#include "math/model.h"
 #include "math/sampler.h"
 #include "math/sparse.h"
-
-/* What a worker keeps: it may take 60 MB besides its rows, and all else takes some 20. */
-#define BLOCKS_MOST_BYTES ((size_t)40 << 20)
 
 /* A block's rows (n,D) and their transpose (D,n). Zero it before its first use. */
 typedef struct {
@@ -18,6 +16,10 @@ typedef struct {
 void block_clear(block_t *self);
 
 typedef struct blocks blocks_t;
+
+/* How many bytes of blocks a worker of so many threads keeps: it may take 60 MB and 6 times the
+ * model besides its rows (docs/benchmarks.md), which is less what all else takes. */
+size_t blocks_most_bytes(const model_t *model, const sampler_t *sampler, uint32_t n_threads);
 
 /* Keeps blocks up to most_bytes in all. Never NULL. */
 blocks_t *blocks_new(const sampler_t *sampler, size_t n_inputs, size_t most_bytes);

@@ -114,7 +114,8 @@ compute_t *compute_new(uint32_t n_threads, const model_t *model, const sampler_t
     self->kernel = kernel;
     self->rows = rows;
     self->buffers = pool_new(model_params(model) * sizeof(float));
-    self->blocks = blocks_new(sampler, model->n_inputs, BLOCKS_MOST_BYTES);
+    self->blocks =
+        blocks_new(sampler, model->n_inputs, blocks_most_bytes(model, sampler, n_threads));
     self->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     self->threads = calloc(n_threads, sizeof(pthread_t));
     if (self->fd < 0 || !self->threads)

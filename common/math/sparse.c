@@ -30,13 +30,25 @@ static void *s_room(void *array, size_t n, size_t *room, size_t size)
     return array;
 }
 
-/* Makes room for any m rows and k columns. */
-static void s_begin(sparse_t *self, size_t m, size_t k)
+static size_t s_count(size_t m, size_t k, const uint8_t *s, size_t lds)
 {
-    assert(m * k < UINT32_MAX);
+    size_t n = 0;
+    for (size_t i = 0; i < m; i++) {
+        uint32_t in_row = 0;
+        for (size_t j = 0; j < k; j++)
+            in_row += s[i * lds + j] != 0;
+        n += in_row;
+    }
+    return n;
+}
+
+/* Makes room for a matrix of so many bytes that are not zero. */
+static void s_begin(sparse_t *self, size_t m, size_t k, size_t n)
+{
+    assert(n < UINT32_MAX);
     self->m = m;
     self->k = k;
-    self->picks = s_room(self->picks, m * k + FMA_PICK_SLACK, &self->picks_room, sizeof(uint16_t));
+    self->picks = s_room(self->picks, n + FMA_PICK_SLACK, &self->picks_room, sizeof(uint16_t));
     self->starts = s_room(self->starts, s_tiles(k) * m + 1, &self->starts_room, sizeof(uint32_t));
     self->starts[0] = 0;
 }
@@ -52,7 +64,7 @@ static void s_take_tile(sparse_t *self, size_t tile, size_t n, const uint8_t *s,
 
 void sparse_set(sparse_t *self, size_t m, size_t k, const uint8_t *s, size_t lds)
 {
-    s_begin(self, m, k);
+    s_begin(self, m, k, s_count(m, k, s, lds));
     for (size_t first = 0; first < k; first += FMA_TILE)
         s_take_tile(self, first / FMA_TILE, s_least(k - first, FMA_TILE), s + first, lds);
 }
@@ -98,7 +110,7 @@ void sparse_set_transposed(sparse_t *self, size_t m, size_t k, const uint8_t *s,
     uint8_t *t = malloc(m * FMA_TILE);
     if (!t)
         abort();
-    s_begin(self, m, k);
+    s_begin(self, m, k, s_count(k, m, s, lds));
     for (size_t first = 0; first < k; first += FMA_TILE) {
         size_t n = s_least(k - first, FMA_TILE);
         s_transpose(n, m, s + first * lds, lds, t);
@@ -107,29 +119,9 @@ void sparse_set_transposed(sparse_t *self, size_t m, size_t k, const uint8_t *s,
     free(t);
 }
 
-static size_t s_picks(const sparse_t *self)
-{
-    return self->starts[s_tiles(self->k) * self->m] + FMA_PICK_SLACK;
-}
-
-static size_t s_starts(const sparse_t *self)
-{
-    return s_tiles(self->k) * self->m + 1;
-}
-
 size_t sparse_bytes(const sparse_t *self)
 {
-    return s_picks(self) * sizeof(*self->picks) + s_starts(self) * sizeof(*self->starts);
-}
-
-void sparse_trim(sparse_t *self)
-{
-    self->picks_room = s_picks(self);
-    self->starts_room = s_starts(self);
-    self->picks = realloc(self->picks, self->picks_room * sizeof(*self->picks));
-    self->starts = realloc(self->starts, self->starts_room * sizeof(*self->starts));
-    if (!self->picks || !self->starts)
-        abort();
+    return self->picks_room * sizeof(*self->picks) + self->starts_room * sizeof(*self->starts);
 }
 
 void sparse_clear(sparse_t *self)

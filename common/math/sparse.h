@@ -23,9 +23,8 @@ void sparse_set(sparse_t *self, size_t m, size_t k, const uint8_t *s, size_t lds
 /* The same of the transpose: S(k,m) is at s. */
 void sparse_set_transposed(sparse_t *self, size_t m, size_t k, const uint8_t *s, size_t lds);
 
-/* The bytes that it takes, once what room it has for larger matrices is given back. */
+/* The bytes that it takes. */
 size_t sparse_bytes(const sparse_t *self);
-void sparse_trim(sparse_t *self);
 void sparse_clear(sparse_t *self);
 
 /* C(n_rows,n) = (S / 255)(n_rows,k) B(k,n), each byte as the float nearest byte / 255; rows are
