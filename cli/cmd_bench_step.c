@@ -107,10 +107,12 @@ int cmd_bench_step(int argc, char **argv)
         .name = "bench step",
         .words = "",
         .summary =
-            "What a step costs besides the compute: workers answer with canned partials, one "
-            "each,\n"
-            "over tcp on loopback. Beside it a loop over the same bytes by ZeroMQ's PUB/SUB and\n"
-            "PUSH/PULL, with a sum and an update and nothing else; medians of three runs in turn.",
+            "What a step costs besides the compute: workers answer, over tcp on loopback, with a\n"
+            "gradient each that was made before; they check the weights and digest the gradient\n"
+            "in each step. Beside it a loop over the same bytes by ZeroMQ's PUB/SUB and "
+            "PUSH/PULL,\n"
+            "with gradients that were made before, a sum and an update and nothing else; medians\n"
+            "of three runs in turn.",
         .options = options,
         .n_options = BENCH_COUNT(options),
     };

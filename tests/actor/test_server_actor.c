@@ -282,6 +282,29 @@ static void test_weights_are_those_by_definition(void **state)
     }
 }
 
+/* Whoever writes metrics and checkpoints may be as slow as it likes. */
+static void test_steps_wait_for_no_one_who_writes(void **state)
+{
+    (void)state;
+    world_t *world = s_start(NULL, STEPS, 1);
+    peer_t *peer = &world->peers[0];
+    s_join(world, peer, "a", true);
+    s_ready(peer);
+    for (uint32_t step = 1; step <= STEPS; step++) {
+        s_expect_step(peer, step);
+        free(world->weights); /* what is computed at */
+        world->weights = malloc(world->n_params * sizeof(float));
+        memcpy(world->weights, frame_data(&peer->frame), world->n_params * sizeof(float));
+        assert_int_equal(s_push_asked(world, peer, 0), BLOCKS);
+    }
+    for (uint32_t step = 1; step <= STEPS; step++) {
+        assert_int_equal(s_wait(world), SERVER_STEP);
+        s_assert_weights(world);
+    }
+    assert_int_equal(s_wait(world), SERVER_DONE);
+    s_end(world);
+}
+
 static void test_several_workers_and_duplicates(void **state)
 {
     (void)state;
@@ -838,6 +861,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_weights_are_those_by_definition),
+        cmocka_unit_test(test_steps_wait_for_no_one_who_writes),
         cmocka_unit_test(test_several_workers_and_duplicates),
         cmocka_unit_test(test_bad_partials_do_not_count),
         cmocka_unit_test(test_who_sends_bad_ones_is_sent_away),
