@@ -22,6 +22,7 @@
 #include "cli/plot.h"
 #include "cli/progress.h"
 #include "cli/run_data.h"
+#include "cli/run_optimizer.h"
 #include "cli/shown.h"
 #include "data/dataset.h"
 #include "math/kernel.h"
@@ -77,25 +78,23 @@ static int s_check_checkpoint(const run_t *self, const checkpoint_info_t *info,
                               const checkpoint_state_t *state, err_t *err)
 {
     const settings_t *settings = self->settings;
-    const bold_driver_t *driver = &state->optimizer.driver;
     const char *what = NULL;
+    const char *key = run_optimizer_difference(settings, state->learning_rate, &state->optimizer);
+    char optimizer[80];
     if (!model_same(&info->model, &self->model))
         what = "another network";
     else if (strcmp(info->digest, dataset_digest(self->train)) != 0)
         what = "other training data";
     else if (info->seed != settings->training.seed)
         what = "another training.seed";
-    else if (state->learning_rate != settings->training.learning_rate)
-        what = "another training.learning_rate";
     else if (state->fraction != settings->training.sample)
         what = "another training.sample";
     else if (state->block_rows != (uint32_t)settings->training.block_rows)
         what = "another training.block_rows";
-    else if (driver->up != settings->training.bold_driver.up ||
-             driver->down != settings->training.bold_driver.down ||
-             driver->rollback != settings->training.bold_driver.rollback)
-        what = "another training.bold_driver";
-    else if (!settings->model.init_file[0] != !info->init[0])
+    else if (key) {
+        (void)snprintf(optimizer, sizeof(optimizer), "another %s", key);
+        what = optimizer;
+    } else if (!settings->model.init_file[0] != !info->init[0])
         what = "another model.init_file";
     else if (!s_fits_kernel(settings->numerics.kernel, info->kernel))
         what = "another numerics.kernel";
@@ -156,7 +155,7 @@ static int s_resume(run_t *self, err_t *err)
         goto out;
     last->step = info.step;
     last->run = state.run;
-    last->learning_rate = state.optimizer.driver.rate;
+    last->learning_rate = optimizer_rate(&state.optimizer);
     memcpy(last->kernel, info.kernel, sizeof(last->kernel));
     memcpy(self->init_digest, info.init, sizeof(self->init_digest));
     frame_copy_of(&last->weights, params, model_params(&self->model) * sizeof(float));
@@ -274,9 +273,7 @@ server_job_t run_job(const run_t *self, const char *bind)
                     .n_rows = (uint32_t)dataset_rows(self->train),
                     .block_rows = (uint32_t)settings->training.block_rows},
         .n_steps = (uint32_t)settings->training.steps,
-        .optimizer.driver = bold_driver_new(
-            settings->training.learning_rate, settings->training.bold_driver.up,
-            settings->training.bold_driver.down, settings->training.bold_driver.rollback),
+        .optimizer = run_optimizer(settings),
         .strict = settings->numerics.mode == SETTINGS_STRICT,
         .min_workers = (uint32_t)settings->server.min_workers,
         .audit = settings->server.audit,
@@ -371,6 +368,13 @@ int run_open(run_t *self, err_t *err)
     self->opened_ms = clock_ms();
     free(config);
     return r;
+}
+
+/* What the run leaves: the weights' average where it keeps one. */
+static const float *s_result(const run_t *self)
+{
+    const float *average = self->last->optimizer.average;
+    return average ? average : frame_data(&self->last->weights);
 }
 
 static checkpoint_info_t s_info(const run_t *self)
@@ -499,7 +503,7 @@ static int s_write_mistakes(const run_t *self, const evaluation_t *evaluation, e
 
 static int s_evaluate(const run_t *self, evaluation_t *evaluation, err_t *err)
 {
-    if (evaluate(&self->model, frame_data(&self->last->weights), self->test, evaluation, err) != 0)
+    if (evaluate(&self->model, s_result(self), self->test, evaluation, err) != 0)
         return -1;
     if (s_write_tables(self, evaluation, err) != 0 || s_write_samples(self, evaluation, err) != 0 ||
         s_write_mistakes(self, evaluation, err) != 0 ||
@@ -542,7 +546,7 @@ int run_save(run_t *self, err_t *err)
     progress_end(self->progress);
     int r = s_checkpoint(self, err);
     if (r == 0)
-        r = checkpoint_write(path, &info, frame_data(&self->last->weights), NULL, err);
+        r = checkpoint_write(path, &info, s_result(self), NULL, err);
     free(path);
     return r;
 }

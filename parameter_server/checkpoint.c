@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "base/log.h"
 #include "base/pool.h"
 #include "parameter_server/model_file.h"
+#include "parameter_server/optimizer_file.h"
 #include "proto/wire.h"
 
 #define FORMAT_VERSION "1"
@@ -57,6 +57,7 @@ static void s_set_state(safetensors_t *file, const checkpoint_state_t *state, si
         safetensors_add(file, KEPT_WEIGHTS, &n_params, 1, optimizer->kept_weights);
         safetensors_add(file, KEPT_GRADIENT, &n_params, 1, optimizer->kept_gradient);
     }
+    optimizer_file_add(file, optimizer, n_params);
 }
 
 /* A file may be whole and its bytes not those that were written: a digest over the tensors and over
@@ -65,7 +66,7 @@ static uint64_t s_digest(const checkpoint_info_t *info, const float *params,
                          const checkpoint_state_t *state)
 {
     size_t bytes = model_params(&info->model) * sizeof(float);
-    char shape[512], text[1280];
+    char shape[512], text[1280 + OPTIMIZER_FILE_TEXT_SIZE], rest[OPTIMIZER_FILE_TEXT_SIZE];
     model_describe(&info->model, shape, sizeof(shape));
     int n = snprintf(text, sizeof(text), "%s %u %" PRIu64 " %s %s %" PRIx64, shape, info->step,
                      info->seed, info->digest, info->kernel, wire_digest(params, bytes));
@@ -83,6 +84,8 @@ static uint64_t s_digest(const checkpoint_info_t *info, const float *params,
             n += snprintf(text + n, sizeof(text) - (size_t)n, " %" PRIx64 " %" PRIx64,
                           wire_digest(optimizer->kept_weights, bytes),
                           wire_digest(optimizer->kept_gradient, bytes));
+        optimizer_file_print(optimizer, model_params(&info->model), rest);
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "%s", rest);
     }
     return wire_digest(text, (size_t)n);
 }
@@ -187,19 +190,6 @@ static int s_read_info(const safetensors_t *file, const char *path, checkpoint_i
     return 0;
 }
 
-static int s_get_double(const safetensors_t *file, const char *path, const char *key, double *value,
-                        err_t *err)
-{
-    const char *text = safetensors_meta(file, key);
-    char *end = NULL;
-    double number = text ? strtod(text, &end) : NAN;
-    if (!text || end == text || *end || !isfinite(number))
-        return err_set(err, "%s: metadata '%s' is '%.40s', expected a number", path, key,
-                       text ? text : "");
-    *value = number;
-    return 0;
-}
-
 /* One of the two kept vectors into a buffer of its own. */
 static int s_get_kept(const safetensors_t *file, const char *path, const char *name,
                       size_t n_params, pool_t *pool, float **kept, err_t *err)
@@ -224,15 +214,15 @@ static int s_read_state(const safetensors_t *file, const char *path, size_t n_pa
     bold_driver_t *driver = &optimizer->driver;
     uint64_t block_rows, has_cost, rollback;
     memset(state, 0, sizeof(*state));
-    if (s_get_double(file, path, "sample", &state->fraction, err) != 0 ||
-        s_get_double(file, path, "learning_rate", &state->learning_rate, err) != 0 ||
+    if (model_file_real(file, path, "sample", &state->fraction, err) != 0 ||
+        model_file_real(file, path, "learning_rate", &state->learning_rate, err) != 0 ||
         model_file_number(file, path, "block_rows", UINT32_MAX, &block_rows, err) != 0 ||
         model_file_number(file, path, "run", UINT64_MAX, &state->run, err) != 0 ||
-        s_get_double(file, path, "bold_driver.up", &driver->up, err) != 0 ||
-        s_get_double(file, path, "bold_driver.down", &driver->down, err) != 0 ||
-        s_get_double(file, path, "bold_driver.rate", &driver->rate, err) != 0 ||
-        s_get_double(file, path, "bold_driver.safe_rate", &driver->safe_rate, err) != 0 ||
-        s_get_double(file, path, "bold_driver.cost", &driver->cost, err) != 0 ||
+        model_file_real(file, path, "bold_driver.up", &driver->up, err) != 0 ||
+        model_file_real(file, path, "bold_driver.down", &driver->down, err) != 0 ||
+        model_file_real(file, path, "bold_driver.rate", &driver->rate, err) != 0 ||
+        model_file_real(file, path, "bold_driver.safe_rate", &driver->safe_rate, err) != 0 ||
+        model_file_real(file, path, "bold_driver.cost", &driver->cost, err) != 0 ||
         model_file_number(file, path, "bold_driver.has_cost", 1, &has_cost, err) != 0 ||
         model_file_number(file, path, "bold_driver.rollback", 1, &rollback, err) != 0 ||
         model_file_number(file, path, "bold_driver.kept_rows", UINT64_MAX, &optimizer->kept_rows,
@@ -250,6 +240,10 @@ static int s_read_state(const safetensors_t *file, const char *path, size_t n_pa
              !optimizer->kept_weights != !(driver->rollback && driver->has_cost))
         r = err_set(err, "%s: the bold driver's kept tensors do not fit its state", path);
     pool_destroy(&pool); /* its buffers live on */
+    if (r == 0)
+        r = optimizer_file_read(file, path, n_params, optimizer, err);
+    if (optimizer->config.schedule.kind != SCHEDULE_BOLD_DRIVER)
+        optimizer->config.learning_rate = state->learning_rate;
     if (r != 0)
         optimizer_state_clear(optimizer);
     return r;
@@ -287,6 +281,8 @@ int checkpoint_parse(const safetensors_t *file, const char *path, checkpoint_inf
         err_set(err, "%s: damaged: it does not hold what was written", path);
     else
         r = 0;
+    if (r == 0 && !state && found.optimizer.average) /* what is used of it is the average */
+        memcpy(values, found.optimizer.average, n_params * sizeof(float));
     if (r == 0 && state)
         *state = found;
     else

@@ -40,7 +40,8 @@ int checkpoint_write(const char *path, const checkpoint_info_t *info, const floa
 int checkpoint_write_numbered(const char *folder, const checkpoint_info_t *info,
                               const float *params, const checkpoint_state_t *state, err_t *err);
 
-/* Reads a model or a checkpoint: *params(P) is malloc'ed, the caller's. *state, unless NULL, is
+/* Reads a model or a checkpoint: *params(P) is malloc'ed, the caller's. Without
+ * a state they are those to use: the average, where a checkpoint has one. *state, unless NULL, is
  * filled from a checkpoint, which the file must then be; the caller clears its optimizer. Returns
  * 0, or -1 with *err saying what in the file is not as expected. */
 int checkpoint_read(const char *path, checkpoint_info_t *info, float **params,

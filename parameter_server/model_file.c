@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,19 @@ int model_file_number(const safetensors_t *file, const char *path, const char *k
     if (errno || end == text || *end || text[0] == '-' || number > max)
         return err_set(err, "%s: metadata '%s' is '%.40s', expected a number up to %" PRIu64, path,
                        key, text, max);
+    *value = number;
+    return 0;
+}
+
+int model_file_real(const safetensors_t *file, const char *path, const char *key, double *value,
+                    err_t *err)
+{
+    const char *text = safetensors_meta(file, key);
+    char *end = NULL;
+    double number = text ? strtod(text, &end) : NAN;
+    if (!text || end == text || *end || !isfinite(number))
+        return err_set(err, "%s: metadata '%s' is '%.40s', expected a number", path, key,
+                       text ? text : "");
     *value = number;
     return 0;
 }

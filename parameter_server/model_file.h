@@ -29,6 +29,10 @@ int model_file_params(const safetensors_t *file, const char *path, const model_t
 int model_file_number(const safetensors_t *file, const char *path, const char *key, uint64_t max,
                       uint64_t *value, err_t *err);
 
+/* A finite number of the metadata. Returns 0 or -1. */
+int model_file_real(const safetensors_t *file, const char *path, const char *key, double *value,
+                    err_t *err);
+
 /* "(784, 64)", cut to `size`. Returns `text`. */
 const char *model_file_shape(const size_t *shape, size_t n_dims, char *text, size_t size);
 

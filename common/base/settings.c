@@ -18,6 +18,10 @@ static const char *const s_activations[] = {"none",       "tanh", "sigmoid", "re
                                             "leaky_relu", "gelu", "softmax", NULL};
 static const char *const s_inits[] = {"uniform", "glorot", "he", NULL};
 static const char *const s_losses[] = {"sse", "cross_entropy", NULL};
+static const char *const s_optimizers[] = {
+    "gradient_descent", "momentum", "nesterov", "adam", "adamw", NULL};
+static const char *const s_schedules[] = {"bold_driver", "constant", "step",
+                                          "exponential", "cosine",   NULL};
 static const char *const s_modes[] = {"strict", "fast", NULL};
 static const char *const s_kernels[] = {"auto", "dense", "sparse", NULL};
 static const char *const s_levels[] = {"debug", "info", "warn", "error", NULL};
@@ -201,7 +205,7 @@ static const conf_key_t s_keys[] = {
      .above_min = true,
      .max = 1e6,
      .initial = "0.1",
-     .help = "Learning rate of the first step"},
+     .help = "Learning rate that the bold driver or the schedule begins with"},
     {.key = "training.bold_driver.up",
      .type = CONF_REAL,
      .offset = AT(training.bold_driver.up),
@@ -223,6 +227,127 @@ static const conf_key_t s_keys[] = {
      .offset = AT(training.bold_driver.rollback),
      .initial = "false",
      .help = "Undo a step that raised the cost before the next try"},
+    {.key = "training.optimizer",
+     .type = CONF_ENUM,
+     .offset = AT(training.optimizer),
+     .choices = s_optimizers,
+     .initial = "gradient_descent",
+     .help = "How a gradient becomes the next weights; all but gradient_descent need a "
+             "training.schedule.kind other than bold_driver"},
+    {.key = "training.momentum",
+     .type = CONF_REAL,
+     .offset = AT(training.momentum),
+     .min = 0,
+     .max = 1,
+     .below_max = true,
+     .initial = "0.9",
+     .help = "Part of the earlier gradients that momentum and nesterov keep in each step"},
+    {.key = "training.beta1",
+     .type = CONF_REAL,
+     .offset = AT(training.beta1),
+     .min = 0,
+     .max = 1,
+     .below_max = true,
+     .initial = "0.9",
+     .help = "Decay of the mean of gradients of adam and adamw"},
+    {.key = "training.beta2",
+     .type = CONF_REAL,
+     .offset = AT(training.beta2),
+     .min = 0,
+     .max = 1,
+     .below_max = true,
+     .initial = "0.999",
+     .help = "Decay of the mean of squared gradients of adam and adamw"},
+    {.key = "training.epsilon",
+     .type = CONF_REAL,
+     .offset = AT(training.epsilon),
+     .min = 1e-30,
+     .max = 1,
+     .initial = "1e-08",
+     .help = "What adam and adamw add to the root of that mean before they divide by it"},
+    {.key = "training.weight_decay",
+     .type = CONF_REAL,
+     .offset = AT(training.weight_decay),
+     .min = 0,
+     .max = 1e6,
+     .initial = "0.01",
+     .help = "Part of all parameters, times the learning rate, that adamw takes off in each step"},
+    {.key = "training.l1",
+     .type = CONF_REAL,
+     .offset = AT(training.l1),
+     .min = 0,
+     .max = 1e6,
+     .initial = "0",
+     .help = "Penalty on the sum of the weights' magnitudes, biases left out; a part of the cost"},
+    {.key = "training.l2",
+     .type = CONF_REAL,
+     .offset = AT(training.l2),
+     .min = 0,
+     .max = 1e6,
+     .initial = "0",
+     .help = "Penalty on half the sum of the weights' squares, biases left out; a part of the "
+             "cost"},
+    {.key = "training.clip_norm",
+     .type = CONF_REAL,
+     .offset = AT(training.clip_norm),
+     .min = 0,
+     .max = 1e30,
+     .initial = "0",
+     .help = "Scale gradients down to this Euclidean norm; 0 = never"},
+    {.key = "training.ema",
+     .type = CONF_REAL,
+     .offset = AT(training.ema),
+     .min = 0,
+     .max = 1,
+     .below_max = true,
+     .initial = "0",
+     .help = "Decay of an average of the weights, which is then the model that a run leaves; 0 = "
+             "none"},
+    {.key = "training.schedule.kind",
+     .type = CONF_ENUM,
+     .offset = AT(training.schedule.kind),
+     .choices = s_schedules,
+     .initial = "bold_driver",
+     .help = "How the learning rate changes: by the cost (bold_driver) or by the step"},
+    {.key = "training.schedule.warmup_steps",
+     .type = CONF_INT,
+     .offset = AT(training.schedule.warmup_steps),
+     .min = 0,
+     .max = 1000000000,
+     .unit = "steps",
+     .initial = "0",
+     .help = "First steps, in which the learning rate rises linearly to training.learning_rate"},
+    {.key = "training.schedule.every_steps",
+     .type = CONF_INT,
+     .offset = AT(training.schedule.every_steps),
+     .min = 1,
+     .max = 1000000000,
+     .unit = "steps",
+     .initial = "30",
+     .help = "Steps in which step and exponential multiply the learning rate by the factor once"},
+    {.key = "training.schedule.factor",
+     .type = CONF_REAL,
+     .offset = AT(training.schedule.factor),
+     .min = 0,
+     .above_min = true,
+     .max = 1,
+     .initial = "0.1",
+     .help = "Factor on the learning rate: of step all at once, of exponential smoothly"},
+    {.key = "training.schedule.final_rate",
+     .type = CONF_REAL,
+     .offset = AT(training.schedule.final_rate),
+     .min = 0,
+     .max = 1e6,
+     .initial = "0",
+     .help = "Learning rate that cosine ends with"},
+    {.key = "training.schedule.steps",
+     .type = CONF_INT,
+     .offset = AT(training.schedule.steps),
+     .min = 0,
+     .max = 1000000000,
+     .unit = "steps",
+     .initial = "0",
+     .help = "Steps until cosine has ended, those of the warm-up counted; 0 = training.steps"},
 
     {.key = "checkpoint.every_steps",
      .type = CONF_INT,
@@ -313,6 +438,51 @@ void settings_clear(settings_t *self)
     conf_clear(&s_table, self);
 }
 
+/* Settings that are fine one by one, but not together. */
+static int s_check(const settings_t *self, err_t *err)
+{
+    bool bold = self->training.schedule.kind == SETTINGS_BOLD_DRIVER;
+    bool rollback = self->training.bold_driver.rollback;
+    int warmup = self->training.schedule.warmup_steps;
+    int steps =
+        self->training.schedule.steps ? self->training.schedule.steps : self->training.steps;
+    if (self->server.audit > 0 && self->numerics.mode != SETTINGS_STRICT)
+        return err_set(
+            err,
+            "server.audit is %g and numerics.mode is fast, in which workers may differ in "
+            "their bits; expected strict for an audit",
+            self->server.audit);
+    if (bold && self->training.optimizer != SETTINGS_GRADIENT_DESCENT)
+        return err_set(err,
+                       "training.optimizer is %s and training.schedule.kind is bold_driver, which "
+                       "goes with gradient_descent only; expected constant, step, exponential or "
+                       "cosine",
+                       s_optimizers[self->training.optimizer]);
+    if (bold && warmup > 0)
+        return err_set(err,
+                       "training.schedule.warmup_steps is %d and training.schedule.kind is "
+                       "bold_driver, which has no schedule beside it; expected constant, step, "
+                       "exponential or cosine",
+                       warmup);
+    if (!bold && rollback)
+        return err_set(err,
+                       "training.bold_driver.rollback is true and training.schedule.kind is %s; "
+                       "expected bold_driver, which undoes steps",
+                       s_schedules[self->training.schedule.kind]);
+    if (rollback && self->training.ema > 0)
+        return err_set(err,
+                       "training.ema is %g and training.bold_driver.rollback is true, so that "
+                       "steps are undone which the average has in it; expected one of the two",
+                       self->training.ema);
+    if (self->training.schedule.kind == SETTINGS_COSINE && warmup >= steps)
+        return err_set(err,
+                       "training.schedule.warmup_steps is %d and cosine ends at step %d "
+                       "(training.schedule.steps, or training.steps); expected a warm-up that is "
+                       "shorter",
+                       warmup, steps);
+    return 0;
+}
+
 int settings_load(settings_t *self, const char *path, const conf_override_t *overrides,
                   int n_overrides, err_t *err)
 {
@@ -321,11 +491,8 @@ int settings_load(settings_t *self, const char *path, const conf_override_t *ove
     int r = path ? conf_load_file(&s_table, &fresh, path, err) : 0;
     for (int i = 0; r == 0 && i < n_overrides; i++)
         r = conf_override(&s_table, &fresh, &overrides[i], err);
-    if (r == 0 && fresh.server.audit > 0 && fresh.numerics.mode != SETTINGS_STRICT)
-        r = err_set(err,
-                    "server.audit is %g and numerics.mode is fast, in which workers may differ in "
-                    "their bits; expected strict for an audit",
-                    fresh.server.audit);
+    if (r == 0)
+        r = s_check(&fresh, err);
     if (r != 0) {
         settings_clear(&fresh);
         return -1;

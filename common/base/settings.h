@@ -43,6 +43,22 @@ typedef enum {
     SETTINGS_KERNEL_SPARSE,
 } settings_kernel_t;
 
+typedef enum {
+    SETTINGS_GRADIENT_DESCENT,
+    SETTINGS_MOMENTUM,
+    SETTINGS_NESTEROV,
+    SETTINGS_ADAM,
+    SETTINGS_ADAMW,
+} settings_optimizer_t;
+
+typedef enum {
+    SETTINGS_BOLD_DRIVER,
+    SETTINGS_CONSTANT,
+    SETTINGS_STEP,
+    SETTINGS_EXPONENTIAL,
+    SETTINGS_COSINE,
+} settings_schedule_t;
+
 /* One of units, conv.filters and max_pool.size is above 0 and tells the kind. */
 typedef struct {
     int units;
@@ -85,6 +101,24 @@ typedef struct settings {
             double down;
             bool rollback;
         } bold_driver;
+        settings_optimizer_t optimizer;
+        double momentum; /* momentum, nesterov */
+        double beta1;    /* adam, adamw, as the next two */
+        double beta2;
+        double epsilon;
+        double weight_decay; /* adamw */
+        double l1;           /* 0: none, as the next three */
+        double l2;
+        double clip_norm;
+        double ema;
+        struct {
+            settings_schedule_t kind;
+            int warmup_steps;
+            int every_steps;   /* step, exponential */
+            double factor;     /* step, exponential */
+            double final_rate; /* cosine */
+            int steps;         /* cosine; 0 = training.steps */
+        } schedule;
     } training;
     struct {
         int every_steps; /* 0 = only at the end */

@@ -199,7 +199,7 @@ TABLE
 
 # A limit on the size of files is a disk that fills up.
 @test "a disk that is full in the middle of a run" {
-    run --separate-stderr -1 bash -c 'ulimit -f 4 && exec "$@"' - \
+    run --separate-stderr -1 bash -c 'ulimit -f 16 && exec "$@"' - \
         "$DROVER" train --data "$data" --output half --set checkpoint.every_steps=0
     [ "$(grep -c '^drover ' <<<"$stderr")" -eq 1 ]
     grep -qxF 'drover server: half/metrics.jsonl: cannot write: File too large' <<<"$stderr"

@@ -8,6 +8,7 @@
 
 #include "base/pool.h"
 #include "parameter_server/checkpoint.h"
+#include "parameter_server/optimizer_file.h"
 #include "scratch.h"
 
 static const checkpoint_info_t s_info = {
@@ -78,6 +79,112 @@ static void test_state_survives_bit_for_bit(void **state)
     optimizer_state_clear(&found.optimizer);
     optimizer_state_clear(&written.optimizer);
     pool_destroy(&pool);
+}
+
+/* Without its vectors, which may be anything. */
+static optimizer_state_t s_adam(pool_t *pool)
+{
+    optimizer_state_t state = {
+        .config = {.kind = OPTIMIZER_ADAMW,
+                   .schedule = {.kind = SCHEDULE_COSINE, .warmup_steps = 3, .steps = 90},
+                   .learning_rate = 0.1,
+                   .beta1 = 0.9,
+                   .beta2 = 0.999,
+                   .epsilon = 1e-8,
+                   .weight_decay = 0.01,
+                   .l1 = 1e-5,
+                   .clip_norm = 5,
+                   .ema = 0.99},
+        .n_updates = 12,
+        .driver = bold_driver_new(0.1, 1.05, 0.5, false),
+        .moment1 = pool_take(pool),
+        .moment2 = pool_take(pool),
+        .average = pool_take(pool),
+    };
+    s_fill(state.moment1, 30.0f);
+    s_fill(state.moment2, 40.0f);
+    s_fill(state.average, 50.0f);
+    return state;
+}
+
+static void test_an_optimizer_survives_bit_for_bit(void **state)
+{
+    err_t err = {{0}};
+    float params[P], average[P];
+    s_fill(params, 1.0f);
+    s_fill(average, 50.0f);
+    pool_t *pool = pool_new(P * sizeof(float));
+    checkpoint_state_t written = {.fraction = 0.7, .learning_rate = 0.1, .run = 1}, found;
+    written.optimizer = s_adam(pool);
+    checkpoint_info_t info;
+    float *values;
+    char *path = file_join(*state, "adam.safetensors");
+    assert_int_equal(checkpoint_write(path, &s_info, params, &written, &err), 0);
+    assert_int_equal(checkpoint_read(path, &info, &values, &found, &err), 0);
+    assert_memory_equal(values, params, sizeof(params));
+    free(values);
+    const optimizer_state_t *a = &written.optimizer, *b = &found.optimizer;
+    assert_null(optimizer_file_difference(&a->config, &b->config));
+    assert_true(b->config.learning_rate == 0.1 && b->n_updates == 12);
+    assert_memory_equal(a->moment1, b->moment1, sizeof(params));
+    assert_memory_equal(a->moment2, b->moment2, sizeof(params));
+    assert_memory_equal(a->average, b->average, sizeof(params));
+    optimizer_state_clear(&found.optimizer);
+
+    /* what is not to be trained on is the average */
+    assert_int_equal(checkpoint_read(path, &info, &values, NULL, &err), 0);
+    assert_memory_equal(values, average, sizeof(params));
+    free(values);
+
+    /* every part of it counts for the digest */
+    char *bytes;
+    size_t size;
+    assert_int_equal(file_read(path, 1 << 20, &bytes, &size, &err), 0);
+    static const char *const metadata[] = {
+        "training.ema\":\"0x1.f",       "training.schedule.warmup_steps\":\"",
+        "training.schedule.steps\":\"", "optimizer.updates\":\"",
+        "training.clip_norm\":\"0x1.",
+    };
+    for (size_t i = 0; i < 8; i++) {
+        char *at = i < 5 ? (char *)memmem(bytes, size, metadata[i], strlen(metadata[i]))
+                         : bytes + size - 10 * sizeof(float) - 4 * (i - 5) * P;
+        assert_non_null(at);
+        at += i < 5 ? strlen(metadata[i]) : 0;
+        char before = *at;
+        if (i < 5)
+            *at = before == '1' ? '2' : '1';
+        else
+            *at ^= 1;
+        file_part_t part = {bytes, size};
+        assert_int_equal(file_write_atomic(path, &part, 1, &err), 0);
+        assert_int_equal(checkpoint_read(path, &info, &values, &found, &err), -1);
+        assert_non_null(strstr(err.text, "damaged"));
+        *at = before;
+    }
+    free(bytes);
+
+    /* and a vector must be there when the optimizer has one */
+    pool_give(written.optimizer.moment2);
+    written.optimizer.moment2 = NULL;
+    assert_int_equal(checkpoint_write(path, &s_info, params, &written, &err), 0);
+    assert_int_equal(checkpoint_read(path, &info, &values, &found, &err), -1);
+    assert_non_null(strstr(err.text, "tensor 'optimizer.moment2' does not fit"));
+    free(path);
+    optimizer_state_clear(&written.optimizer);
+    pool_destroy(&pool);
+}
+
+static void test_settings_that_differ_are_named(void **state)
+{
+    (void)state;
+    optimizer_config_t a = {.kind = OPTIMIZER_MOMENTUM, .momentum = 0.9}, b = a;
+    assert_null(optimizer_file_difference(&a, &b));
+    b.schedule.factor = 0.5;
+    assert_string_equal(optimizer_file_difference(&a, &b), "training.schedule.factor");
+    b.momentum = 0.8;
+    assert_string_equal(optimizer_file_difference(&a, &b), "training.momentum");
+    b.kind = OPTIMIZER_ADAM;
+    assert_string_equal(optimizer_file_difference(&a, &b), "training.optimizer");
 }
 
 static void test_two_newest_are_kept_and_a_damaged_one_is_passed_over(void **state)
@@ -155,6 +262,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         scratch_test(test_state_survives_bit_for_bit),
+        scratch_test(test_an_optimizer_survives_bit_for_bit),
+        cmocka_unit_test(test_settings_that_differ_are_named),
         scratch_test(test_two_newest_are_kept_and_a_damaged_one_is_passed_over),
         scratch_test(test_a_model_is_no_checkpoint),
     };

@@ -45,6 +45,17 @@ static void test_defaults(void **state)
     assert_true(s.training.bold_driver.up == 1.05);
     assert_true(s.training.bold_driver.down == 0.5);
     assert_false(s.training.bold_driver.rollback);
+    assert_int_equal(s.training.optimizer, SETTINGS_GRADIENT_DESCENT);
+    assert_true(s.training.momentum == 0.9 && s.training.beta1 == 0.9);
+    assert_true(s.training.beta2 == 0.999 && s.training.epsilon == 1e-8);
+    assert_true(s.training.weight_decay == 0.01);
+    assert_true(s.training.l1 == 0 && s.training.l2 == 0);
+    assert_true(s.training.clip_norm == 0 && s.training.ema == 0);
+    assert_int_equal(s.training.schedule.kind, SETTINGS_BOLD_DRIVER);
+    assert_int_equal(s.training.schedule.warmup_steps, 0);
+    assert_int_equal(s.training.schedule.every_steps, 30);
+    assert_true(s.training.schedule.factor == 0.1 && s.training.schedule.final_rate == 0);
+    assert_int_equal(s.training.schedule.steps, 0);
     assert_int_equal(s.checkpoint.every_steps, 10);
     assert_int_equal(s.numerics.mode, SETTINGS_STRICT);
     assert_int_equal(s.numerics.kernel, SETTINGS_KERNEL_AUTO);
@@ -123,6 +134,53 @@ static void test_audit_needs_strict_numerics(void **state)
     settings_clear(&s);
 }
 
+static void test_optimizers_and_schedules_fit_each_other(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sets[3];
+        const char *expected; /* NULL: taken */
+    } rows[] = {
+        {{"optimizer=adam"},
+         "training.optimizer is adam and training.schedule.kind is bold_driver, which goes with "
+         "gradient_descent only; expected constant, step, exponential or cosine"},
+        {{"optimizer=adam", "schedule.kind=constant"}, NULL},
+        {{"optimizer=momentum", "schedule.kind=cosine", "schedule.warmup_steps=99"}, NULL},
+        {{"schedule.warmup_steps=5"},
+         "training.schedule.warmup_steps is 5 and training.schedule.kind is bold_driver, which has "
+         "no schedule beside it; expected constant, step, exponential or cosine"},
+        {{"schedule.kind=step", "bold_driver.rollback=true"},
+         "training.bold_driver.rollback is true and training.schedule.kind is step; expected "
+         "bold_driver, which undoes steps"},
+        {{"ema=0.5", "bold_driver.rollback=true"},
+         "training.ema is 0.5 and training.bold_driver.rollback is true, so that steps are undone "
+         "which the average has in it; expected one of the two"},
+        {{"l1=0.5", "clip_norm=1", "bold_driver.rollback=true"}, NULL},
+        {{"ema=0.5", "l2=0.5", "clip_norm=1"}, NULL},
+        {{"schedule.kind=cosine", "schedule.warmup_steps=100"},
+         "training.schedule.warmup_steps is 100 and cosine ends at step 100 "
+         "(training.schedule.steps, or training.steps); expected a warm-up that is shorter"},
+        {{"schedule.kind=cosine", "schedule.warmup_steps=100", "schedule.steps=101"}, NULL},
+        {{"schedule.kind=constant", "schedule.warmup_steps=100"}, NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        err_t err = {{0}};
+        settings_t s;
+        char texts[3][64];
+        conf_override_t overrides[3];
+        int n = 0;
+        for (; n < 3 && rows[i].sets[n]; n++) {
+            (void)snprintf(texts[n], sizeof(texts[n]), "training.%s", rows[i].sets[n]);
+            overrides[n] = (conf_override_t){"set", NULL, texts[n]};
+        }
+        settings_init(&s);
+        int r = settings_load(&s, NULL, overrides, n, &err);
+        assert_string_equal(err.text, rows[i].expected ? rows[i].expected : "");
+        assert_int_equal(r, rows[i].expected ? -1 : 0);
+        settings_clear(&s);
+    }
+}
+
 /* One bad value a key: the bounds are those of the design. */
 static void test_bounds(void **state)
 {
@@ -141,6 +199,26 @@ static void test_bounds(void **state)
         {"training.bold_driver.down=1", "'1' is out of range; expected above 0 and below 1"},
         {"training.bold_driver.rollback=1",
          "'1' is neither true nor false; expected true or false"},
+        {"training.optimizer=adan",
+         "'adan' is not a choice; expected gradient_descent, momentum, nesterov, adam or adamw; "
+         "did you mean 'adam'?"},
+        {"training.momentum=1", "'1' is out of range; expected at least 0 and below 1"},
+        {"training.beta1=-0.1", "'-0.1' is out of range; expected at least 0 and below 1"},
+        {"training.beta2=1", "'1' is out of range; expected at least 0 and below 1"},
+        {"training.epsilon=0", "'0' is out of range; expected 1e-30 to 1"},
+        {"training.weight_decay=-1", "'-1' is out of range; expected 0 to 1000000"},
+        {"training.l1=-1", "'-1' is out of range; expected 0 to 1000000"},
+        {"training.l2=nan", "'nan' is not a number; expected 0 to 1000000"},
+        {"training.clip_norm=-1", "'-1' is out of range; expected 0 to 1e+30"},
+        {"training.ema=1", "'1' is out of range; expected at least 0 and below 1"},
+        {"training.schedule.kind=cosin",
+         "'cosin' is not a choice; expected bold_driver, constant, step, exponential or cosine; "
+         "did you mean 'cosine'?"},
+        {"training.schedule.warmup_steps=-1", "'-1' is out of range; expected 0 to 1000000000"},
+        {"training.schedule.every_steps=0", "'0' is out of range; expected 1 to 1000000000"},
+        {"training.schedule.factor=0", "'0' is out of range; expected above 0, at most 1"},
+        {"training.schedule.final_rate=-1", "'-1' is out of range; expected 0 to 1000000"},
+        {"training.schedule.steps=-1", "'-1' is out of range; expected 0 to 1000000000"},
         {"checkpoint.every_steps=0", NULL},
         {"numerics.mode=exact", "'exact' is not a choice; expected strict or fast"},
         {"numerics.kernel=dens",
@@ -271,6 +349,7 @@ int main(void)
                                         scratch_make, scratch_remove),
         cmocka_unit_test(test_failed_load_changes_nothing),
         cmocka_unit_test(test_audit_needs_strict_numerics),
+        cmocka_unit_test(test_optimizers_and_schedules_fit_each_other),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test_setup_teardown(test_written_settings_load_back, scratch_make,
                                         scratch_remove),

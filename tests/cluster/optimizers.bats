@@ -1,0 +1,95 @@
+# Every optimizer, with a schedule and what else there is: the same bits through faults and resuming.
+load ../helpers
+load cluster
+
+setup_file() {
+    "$DROVER" data synth "$BATS_FILE_TMPDIR/digits" --train-rows 1200 --test-rows 100 --seed 3
+}
+
+train() {
+    "$DROVER" train --data "$BATS_FILE_TMPDIR/digits" --set training.block_rows=100 "$@"
+}
+
+# The runs in $1 and $2 have the same models, histories and newest checkpoints.
+same_run() {
+    cmp "$1/model.safetensors" "$2/model.safetensors"
+    cmp "$1/cost_history/part-00000" "$2/cost_history/part-00000"
+    cmp "$1/evaluation.json" "$2/evaluation.json"
+    [ "$(metric "$1" learning_rate | sha256sum)" = "$(metric "$2" learning_rate | sha256sum)" ]
+}
+
+# goes_on KEY=VALUE...: a run of 20 steps, and one that stops after 9.
+goes_on() {
+    local settings=() each
+    for each in "$@"; do
+        settings+=(--set "training.$each")
+    done
+    train --workers 2 --output calm --steps 20 "${settings[@]}"
+    train --workers 1 --output split --steps 9 "${settings[@]}"
+    "$DROVER" train --resume split --workers 3 --steps 20 # with its own config.yaml
+    same_run calm split
+}
+
+@test "gradient descent with penalties, clipped, goes on" {
+    goes_on schedule.kind=exponential l1=1e-4 l2=1e-3 clip_norm=0.1
+}
+@test "so it does with the bold driver and an average" { goes_on l2=1e-3 ema=0.9; }
+@test "momentum goes on" { goes_on optimizer=momentum schedule.kind=step schedule.every_steps=7; }
+@test "Nesterov goes on" { goes_on optimizer=nesterov schedule.kind=constant schedule.warmup_steps=12; }
+@test "Adam with an average goes on" {
+    goes_on optimizer=adam learning_rate=0.01 ema=0.9 schedule.kind=cosine schedule.steps=20
+}
+@test "AdamW goes on" {
+    goes_on optimizer=adamw learning_rate=0.01 schedule.kind=cosine schedule.steps=20 schedule.warmup_steps=3
+}
+
+adam=(--set training.optimizer=adam --set training.learning_rate=0.002 --set training.ema=0.95
+    --set training.schedule.kind=cosine)
+
+@test "Adam: 1, 2 and 5 workers, one of which is killed, end with the same bytes" {
+    local steps=$((DROVER_SLOWNESS > 1 ? 150 : 600))
+    train --workers 1 --output one --steps $steps "${adam[@]}"
+    train --workers 2 --output two --steps $steps "${adam[@]}"
+    same_run one two
+    start_background train "$DROVER" train --data "$BATS_FILE_TMPDIR/digits" --set training.block_rows=100 \
+        --workers 5 --output five --steps $steps "${adam[@]}"
+    wait_for 30 steps_done five 20
+    pkill -KILL -P "${background[train]}" -f 'drover worker .* local-3'
+    wait_exit 60 train
+    expect_status 0
+    grep -q 'worker.restarted name=local-3' train.log
+    same_run one five
+}
+
+@test "the average is what is evaluated, of the model and of a checkpoint" {
+    train --output out --steps 20 "${adam[@]}"
+    local each
+    for each in out/model.safetensors out/checkpoint/step-0000000020.safetensors; do
+        "$DROVER" evaluate "$each" "$BATS_FILE_TMPDIR/digits" --json >seen.json
+        cmp out/evaluation.json seen.json
+    done
+}
+
+@test "another optimizer is not gone on with, and the key is named" {
+    train --output run --steps 5 "${adam[@]}"
+    local change
+    for change in optimizer=momentum beta1=0.8 beta2=0.99 epsilon=1e-7 l1=1 l2=1 clip_norm=1 ema=0 \
+        schedule.kind=step schedule.warmup_steps=1 schedule.steps=9 schedule.final_rate=0.001 learning_rate=0.1; do
+        run "$DROVER" train --resume run --set "training.$change"
+        expect_status 1
+        [ "$output" = "drover server: run: its checkpoint is of another training.${change%=*} than this run's" ]
+    done
+    # how long cosine takes is that of the steps unless it is said
+    run "$DROVER" train --resume run --steps 10
+    expect_status 1
+    [ "$output" = "drover server: run: its checkpoint is of another training.schedule.steps than this run's" ]
+    # what the optimizer does not use may change
+    "$DROVER" train --resume run --set training.momentum=0.5 --set training.weight_decay=0.5
+}
+
+@test "settings that do not fit each other are an error of the command line" {
+    run train --output out --set training.optimizer=adam
+    expect_status 2
+    [[ $output == *'training.optimizer is adam and training.schedule.kind is bold_driver'* ]]
+    [ ! -e out ]
+}
