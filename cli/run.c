@@ -91,6 +91,8 @@ static int s_check_checkpoint(const run_t *self, const checkpoint_info_t *info,
         what = "another training.sample";
     else if (state->block_rows != (uint32_t)settings->training.block_rows)
         what = "another training.block_rows";
+    else if (state->batch_rows != (uint32_t)settings->training.batch_rows)
+        what = "another training.batch_rows";
     else if (key) {
         (void)snprintf(optimizer, sizeof(optimizer), "another %s", key);
         what = optimizer;
@@ -271,7 +273,8 @@ server_job_t run_job(const run_t *self, const char *bind)
         .sampler = {.seed = settings->training.seed,
                     .fraction = settings->training.sample,
                     .n_rows = (uint32_t)dataset_rows(self->train),
-                    .block_rows = (uint32_t)settings->training.block_rows},
+                    .block_rows = (uint32_t)settings->training.block_rows,
+                    .batch_rows = (uint32_t)settings->training.batch_rows},
         .n_steps = (uint32_t)settings->training.steps,
         .optimizer = run_optimizer(settings),
         .strict = settings->numerics.mode == SETTINGS_STRICT,
@@ -398,6 +401,7 @@ static int s_checkpoint(const run_t *self, err_t *err)
         .fraction = self->settings->training.sample,
         .learning_rate = self->settings->training.learning_rate,
         .block_rows = (uint32_t)self->settings->training.block_rows,
+        .batch_rows = (uint32_t)self->settings->training.batch_rows,
         .run = self->last->run,
         .optimizer = self->last->optimizer, /* borrowed for the call */
     };

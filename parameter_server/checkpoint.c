@@ -44,6 +44,7 @@ static void s_set_state(safetensors_t *file, const checkpoint_state_t *state, si
     s_set_double(file, "sample", state->fraction);
     s_set_double(file, "learning_rate", state->learning_rate);
     s_set_u64(file, "block_rows", state->block_rows);
+    s_set_u64(file, "batch_rows", state->batch_rows);
     s_set_u64(file, "run", state->run);
     s_set_double(file, "bold_driver.up", optimizer->driver.up);
     s_set_double(file, "bold_driver.down", optimizer->driver.down);
@@ -76,10 +77,10 @@ static uint64_t s_digest(const checkpoint_info_t *info, const float *params,
         const optimizer_state_t *optimizer = &state->optimizer;
         const bold_driver_t *driver = &optimizer->driver;
         n += snprintf(text + n, sizeof(text) - (size_t)n,
-                      " %a %a %u %" PRIu64 " %a %a %d %a %a %a %d %" PRIu64, state->fraction,
-                      state->learning_rate, state->block_rows, state->run, driver->up, driver->down,
-                      driver->rollback, driver->rate, driver->safe_rate, driver->cost,
-                      driver->has_cost, optimizer->kept_rows);
+                      " %a %a %u %u %" PRIu64 " %a %a %d %a %a %a %d %" PRIu64, state->fraction,
+                      state->learning_rate, state->block_rows, state->batch_rows, state->run,
+                      driver->up, driver->down, driver->rollback, driver->rate, driver->safe_rate,
+                      driver->cost, driver->has_cost, optimizer->kept_rows);
         if (optimizer->kept_weights)
             n += snprintf(text + n, sizeof(text) - (size_t)n, " %" PRIx64 " %" PRIx64,
                           wire_digest(optimizer->kept_weights, bytes),
@@ -212,11 +213,12 @@ static int s_read_state(const safetensors_t *file, const char *path, size_t n_pa
 {
     optimizer_state_t *optimizer = &state->optimizer;
     bold_driver_t *driver = &optimizer->driver;
-    uint64_t block_rows, has_cost, rollback;
+    uint64_t block_rows, batch_rows, has_cost, rollback;
     memset(state, 0, sizeof(*state));
     if (model_file_real(file, path, "sample", &state->fraction, err) != 0 ||
         model_file_real(file, path, "learning_rate", &state->learning_rate, err) != 0 ||
         model_file_number(file, path, "block_rows", UINT32_MAX, &block_rows, err) != 0 ||
+        model_file_number(file, path, "batch_rows", UINT32_MAX, &batch_rows, err) != 0 ||
         model_file_number(file, path, "run", UINT64_MAX, &state->run, err) != 0 ||
         model_file_real(file, path, "bold_driver.up", &driver->up, err) != 0 ||
         model_file_real(file, path, "bold_driver.down", &driver->down, err) != 0 ||
@@ -229,6 +231,7 @@ static int s_read_state(const safetensors_t *file, const char *path, size_t n_pa
                           err) != 0)
         return -1;
     state->block_rows = (uint32_t)block_rows;
+    state->batch_rows = (uint32_t)batch_rows;
     driver->has_cost = has_cost;
     driver->rollback = rollback;
     pool_t *pool = pool_new(n_params * sizeof(float));

@@ -15,6 +15,9 @@ int server_job_check(const server_job_t *job, err_t *err)
     if (dataset_classes(job->data) > model_classes(&job->model))
         return err_set(err, "the data has labels up to %zu, the network %u outputs (model.layers)",
                        dataset_classes(job->data) - 1, model_classes(&job->model));
+    if (job->sampler.batch_rows > job->sampler.n_rows)
+        return err_set(err, "training.batch_rows: %u, expected at most the %u rows there are",
+                       job->sampler.batch_rows, job->sampler.n_rows);
     if (sampler_blocks(&job->sampler) > WIRE_MAX_BLOCKS)
         return err_set(err,
                        "training.block_rows: %u rows make %u blocks of %u, expected at most %u",

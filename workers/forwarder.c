@@ -91,9 +91,9 @@ static bool s_has_rows(const void *context, uint32_t first, uint32_t end)
 static bool s_fits(const forwarder_t *self, const wire_welcome_t *job)
 {
     const sampler_t *a = &self->job.sampler, *b = &job->sampler;
-    return memcmp(&self->job.model, &job->model, sizeof(job->model)) == 0 && a->seed == b->seed &&
+    return model_same(&self->job.model, &job->model) && a->seed == b->seed &&
            a->fraction == b->fraction && a->n_rows == b->n_rows && a->block_rows == b->block_rows &&
-           strcmp(self->job.digest, job->digest) == 0;
+           a->batch_rows == b->batch_rows && strcmp(self->job.digest, job->digest) == 0;
 }
 
 /* A job. The dispatcher of the same one goes on with its workers. */

@@ -18,7 +18,8 @@ struct gradient {
     bool sparse;      /* pass_is_sparse */
     narrow_t *narrow; /* owned; of the dense kernel and a dense first layer only */
     blocks_t *blocks; /* borrowed; of sparse passes only */
-    block_t block;    /* owned; one that `blocks` does not keep */
+    block_t block;    /* owned; one that `blocks` does not keep, or of a batch */
+    uint8_t *bytes;   /* owned; (block_rows, inputs), of sparse passes over batches only */
     uint32_t *rows;   /* owned; (block_rows), numbers in the training set */
     uint32_t *within; /* owned; (block_rows), numbers in the block */
     uint8_t *labels;  /* owned; (block_rows) */
@@ -38,6 +39,9 @@ gradient_t *gradient_new(const model_t *model, const sampler_t *sampler, kernel_
     self->sparse = pass_is_sparse(model, kernel);
     if (kernel == KERNEL_DENSE && model->layers[0].kind == LAYER_DENSE)
         self->narrow = narrow_new(model);
+    if (self->sparse && sampler->batch_rows > 0 &&
+        !(self->bytes = malloc((size_t)sampler->block_rows * model->n_inputs)))
+        abort();
     self->rows = calloc(sampler->block_rows, sizeof(uint32_t));
     self->within = calloc(sampler->block_rows, sizeof(uint32_t));
     self->labels = calloc(sampler->block_rows, sizeof(uint8_t));
@@ -55,6 +59,7 @@ void gradient_destroy(gradient_t **self_p)
     pass_destroy(&self->pass);
     narrow_destroy(&self->narrow);
     block_clear(&self->block);
+    free(self->bytes);
     free(self->rows);
     free(self->within);
     free(self->labels);
@@ -83,17 +88,34 @@ static double s_dense(gradient_t *self, const float *params, const uint8_t *imag
     return pass_gradient(self->pass, params, &draw, self->labels, B, gradient, n_correct);
 }
 
-/* The same of rows of block `index` without their zeros. */
+/* The rows in self->rows without their zeros, from wherever they stand: into self->block. */
+static void s_list(gradient_t *self, const uint8_t *images, uint32_t B)
+{
+    size_t D = self->model.n_inputs;
+    for (uint32_t r = 0; r < B; r++)
+        memcpy(self->bytes + r * D, images + self->rows[r] * D, D);
+    sparse_set(&self->block.by_rows, B, D, self->bytes, D);
+    sparse_set_transposed(&self->block.by_columns, D, B, self->bytes, D);
+}
+
+/* The same of rows without their zeros. Those of a batch are listed in each step; those of a sample
+ * are of block `index` of the training set, which is listed once. */
 static double s_sparse(gradient_t *self, const float *params, const uint8_t *images, uint32_t index,
                        uint32_t step, uint32_t B, float *gradient, uint32_t *n_correct)
 {
-    uint32_t first, end;
-    const block_t *block = blocks_get(self->blocks, index, images, &self->block);
+    const block_t *block = &self->block;
+    uint32_t first, end, *within = NULL;
     pass_draw_t draw = {self->sampler.seed, step, self->rows};
-    sampler_range(&self->sampler, index, &first, &end);
-    for (uint32_t r = 0; r < B; r++)
-        self->within[r] = self->rows[r] - first;
-    pass_set_sparse(self->pass, &block->by_rows, &block->by_columns, self->within);
+    if (self->sampler.batch_rows > 0) {
+        s_list(self, images, B);
+    } else {
+        block = blocks_get(self->blocks, index, images, &self->block);
+        within = self->within;
+        sampler_range(&self->sampler, index, &first, &end);
+        for (uint32_t r = 0; r < B; r++)
+            within[r] = self->rows[r] - first;
+    }
+    pass_set_sparse(self->pass, &block->by_rows, &block->by_columns, within);
     return pass_gradient(self->pass, params, &draw, self->labels, B, gradient, n_correct);
 }
 

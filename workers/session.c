@@ -212,9 +212,8 @@ static void s_promise(session_t *self, uint32_t first, uint32_t end)
     else
         while ((2u << level) * self->n_threads * TASKS_PER_THREAD <= end - first)
             level++;
-    uint32_t first_row, end_row, last_first;
-    sampler_range(&self->job.sampler, first, &first_row, &end_row);
-    sampler_range(&self->job.sampler, end - 1, &last_first, &end_row);
+    uint32_t first_row, end_row;
+    sampler_reach(&self->job.sampler, first, end, &first_row, &end_row);
     rowcache_want(self->rows, first_row, end_row);
     while (first < end) {
         node_t node = node_largest(first, end, self->n_blocks);
@@ -378,11 +377,10 @@ static bool s_take_complete(session_t *self, session_action_t *action)
 static bool s_take_task(session_t *self, session_action_t *action)
 {
     for (uint32_t i = self->n_started; i < self->n_tasks; i++) {
-        uint32_t first, end, first_row, end_row, unused;
+        uint32_t first, end, first_row, end_row;
         node_t node = self->tasks[i];
         node_range(node, self->n_blocks, &first, &end);
-        sampler_range(&self->job.sampler, first, &first_row, &unused);
-        sampler_range(&self->job.sampler, end - 1, &unused, &end_row);
+        sampler_reach(&self->job.sampler, first, end, &first_row, &end_row);
         if (!rowcache_has(self->rows, first_row, end_row))
             continue;
         self->tasks[i] = self->tasks[self->n_started];

@@ -1,6 +1,7 @@
 /* See settings.h. */
 #include "base/settings.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,6 +185,15 @@ static const conf_key_t s_keys[] = {
      .max = 1,
      .initial = "0.7",
      .help = "Probability with which a step takes each row, without replacement"},
+    {.key = "training.batch_rows",
+     .type = CONF_INT,
+     .offset = AT(training.batch_rows),
+     .min = 0,
+     .max = INT_MAX,
+     .unit = "rows",
+     .initial = "0",
+     .help = "Rows of a step, taken in turn from a new permutation of all rows for each epoch; 0: "
+             "training.sample of them"},
     {.key = "training.block_rows",
      .type = CONF_INT,
      .offset = AT(training.block_rows),

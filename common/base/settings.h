@@ -93,6 +93,7 @@ typedef struct settings {
     struct {
         int steps;
         double sample;
+        int batch_rows; /* 0: by `sample` */
         int block_rows;
         uint64_t seed;
         double learning_rate;

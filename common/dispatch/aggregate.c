@@ -68,7 +68,7 @@ void aggregate_count_rows(aggregate_t *self)
     for (uint32_t block = 0; block < self->n_blocks; block++)
         self->rows_before[block + 1] =
             self->rows_before[block] +
-            sampler_rows(&self->sampler, self->step, block, self->scratch);
+            sampler_count(&self->sampler, self->step, block, self->scratch);
 }
 
 int aggregate_check(aggregate_t *self, node_t node, const partial_t *partial, size_t gradient_bytes,

@@ -74,7 +74,8 @@ void dispatcher_say_waits(dispatcher_t *self)
 
 static double s_rows_per_s(const dispatcher_t *self, double blocks_per_ms)
 {
-    return blocks_per_ms * 1000 * self->job.sampler.block_rows * self->job.sampler.fraction;
+    return blocks_per_ms * 1000 * sampler_step_rows(&self->job.sampler) /
+           sampler_blocks(&self->job.sampler);
 }
 
 static const char *s_state(const member_t *member, int64_t now_ms)

@@ -143,11 +143,13 @@ static void s_take_welcome(reader_t *reader, wire_welcome_t *welcome)
     s_take_text(reader, welcome->gradients, sizeof(welcome->gradients));
     welcome->audit = s_take_double(reader);
     s_take_loss(reader, &welcome->model);
+    welcome->sampler.batch_rows = s_take_u32(reader);
     if (reader->bad || model_check(&welcome->model, NULL) != 0 ||
         !(welcome->sampler.fraction > 0 && welcome->sampler.fraction <= 1) ||
         !(welcome->audit >= 0 && welcome->audit <= 1) || welcome->sampler.n_rows < 1 ||
         welcome->sampler.block_rows < 1 || welcome->sampler.block_rows > 65536 ||
-        welcome->heartbeat_ms < 1 || sampler_blocks(&welcome->sampler) > WIRE_MAX_BLOCKS)
+        welcome->sampler.batch_rows > welcome->sampler.n_rows || welcome->heartbeat_ms < 1 ||
+        sampler_blocks(&welcome->sampler) > WIRE_MAX_BLOCKS)
         reader->bad = true;
 }
 

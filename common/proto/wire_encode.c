@@ -56,6 +56,7 @@ static void s_put_welcome(msgpack_packer *p, const wire_welcome_t *welcome)
     s_put_text(p, welcome->gradients);
     msgpack_pack_double(p, welcome->audit);
     s_put_loss(p, &welcome->model);
+    s_put_uint(p, welcome->sampler.batch_rows);
 }
 
 static void s_put_member(msgpack_packer *p, const wire_member_t *member)

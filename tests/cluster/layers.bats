@@ -44,6 +44,14 @@ accuracy() {
     "$DROVER" evaluate "$1" "$data" --json | "$python" -c 'import json, sys; print(json.load(sys.stdin)["accuracy"])'
 }
 
+# refused TEXT COMMAND...: ends with a failure and that line.
+refused() {
+    run "${@:2}"
+    echo "$output"
+    [ "$status" -ne 0 ]
+    [[ ${lines[-1]} == *"$1"* ]]
+}
+
 @test "dense layers: the same bytes for any workers and threads, and after a resume" {
     train "$dense" one --workers 1
     train "$dense" three --workers 3
@@ -71,19 +79,30 @@ accuracy() {
     same dense-1 auto
 }
 
+@test "batches by permutation: the same bytes for any workers, by both kernels, and after a resume" {
+    for kernel in dense sparse; do
+        local batch=(--set training.batch_rows=400 --set numerics.kernel="$kernel")
+        train "$dense" "$kernel-1" --workers 1 "${batch[@]}"
+        train "$dense" "$kernel-3" --workers 3 "${batch[@]}"
+        train "$dense" "$kernel-half" --threads 2 --steps 6 "${batch[@]}"
+        resume "$dense" "$kernel-half" --workers 2 "${batch[@]}"
+        same "$kernel"-{1,3,half}
+        # 1500 rows: three steps of 400 and one of the rest are an epoch
+        [ "$("$python" -c 'import json, sys
+print([json.loads(line)["rows"] for line in open(sys.argv[1])][:5])' "$kernel-3/metrics.jsonl")" \
+            = "[400, 400, 400, 300, 400]" ]
+    done
+    refused "its checkpoint is of another training.batch_rows" resume "$dense" sparse-1 \
+        --set training.batch_rows=0
+    refused "training.batch_rows: 1501, expected at most the 1500 rows there are" \
+        train "$dense" out --set training.batch_rows=1501
+}
+
 @test "a network of convolutions learns, is evaluated and classifies" {
     train "$convolutions" out --steps 60 --workers 2 --set training.sample=1
     awk -v a="$(accuracy out)" 'BEGIN { print "accuracy", a; exit !(a >= 0.9) }'
     run -0 "$DROVER" predict out "$data/t10k-images-idx3-ubyte" --json
     [ "$("$python" -c 'import json, sys; print(len(json.load(sys.stdin)))' <<<"$output")" -eq 300 ]
-}
-
-# refused TEXT COMMAND...: ends with a failure and that line.
-refused() {
-    run "${@:2}"
-    echo "$output"
-    [ "$status" -ne 0 ]
-    [[ ${lines[-1]} == *"$1"* ]]
 }
 
 @test "networks that cannot be" {

@@ -95,6 +95,57 @@ static void test_sample_edges(void **state)
     assert_int_equal(rows[2], 9);
 }
 
+/* Each epoch takes each row once, in an order of its own, whatever the sizes. */
+static void test_batches_are_permutations(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[][3] = {{1, 1, 1},    {2, 2, 1},     {7, 3, 2},       {64, 64, 64},
+                                        {65, 13, 64}, {1000, 96, 7}, {4097, 999, 100}};
+    for (size_t t = 0; t < sizeof(sizes) / sizeof(sizes[0]); t++) {
+        uint32_t n = sizes[t][0], batch = sizes[t][1], step = 1, at_home = 0;
+        sampler_t sampler = {
+            .seed = 9, .fraction = 1, .n_rows = n, .batch_rows = batch, .block_rows = sizes[t][2]};
+        uint32_t *rows = malloc(sampler.block_rows * sizeof(uint32_t));
+        uint32_t *order[2] = {calloc(n, sizeof(uint32_t)), calloc(n, sizeof(uint32_t))};
+        assert_int_equal(sampler_blocks(&sampler), (batch + sizes[t][2] - 1) / sizes[t][2]);
+        assert_true(sampler_step_rows(&sampler) == batch);
+        for (int epoch = 0; epoch < 2; epoch++) {
+            uint8_t *seen = calloc(n, 1);
+            uint32_t n_seen = 0;
+            for (uint32_t first = 0; first < n; first += batch, step++) {
+                uint32_t in_step = 0;
+                for (uint32_t block = 0; block < sampler_blocks(&sampler); block++) {
+                    uint32_t count = sampler_rows(&sampler, step, block, rows);
+                    assert_int_equal(count, sampler_count(&sampler, step, block, NULL));
+                    for (uint32_t i = 0; i < count; i++) {
+                        assert_true(rows[i] < n && !seen[rows[i]]);
+                        seen[rows[i]] = 1;
+                        order[epoch][n_seen++] = rows[i];
+                    }
+                    in_step += count;
+                }
+                assert_int_equal(in_step, n - first < batch ? n - first : batch);
+            }
+            assert_int_equal(n_seen, n);
+            free(seen);
+        }
+        for (uint32_t i = 0; i < n; i++)
+            at_home += order[0][i] == i;
+        assert_true(n < 64 || at_home < 8); /* on the average one */
+        assert_true(n < 64 || memcmp(order[0], order[1], n * sizeof(uint32_t)) != 0);
+        free(rows);
+        free(order[0]);
+        free(order[1]);
+    }
+    sampler_t sampler = {.n_rows = 100, .batch_rows = 10, .block_rows = 4};
+    uint32_t first, end;
+    sampler_reach(&sampler, 1, 2, &first, &end);
+    assert_true(first == 0 && end == 100); /* any row may be in any block */
+    sampler.batch_rows = 0;
+    sampler_reach(&sampler, 1, 3, &first, &end);
+    assert_true(first == 4 && end == 12);
+}
+
 static void test_every_byte_is_the_nearest_float(void **state)
 {
     (void)state;
@@ -332,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_every_byte_is_the_nearest_float),
         cmocka_unit_test(test_vec),
         cmocka_unit_test(test_activation_error_in_ulp),
+        cmocka_unit_test(test_batches_are_permutations),
         cmocka_unit_test(test_exp_and_log_are_accurate),
         cmocka_unit_test(test_activation_edges),
         cmocka_unit_test(test_activation_does_not_depend_on_position),

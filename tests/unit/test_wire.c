@@ -141,6 +141,7 @@ static void s_assert_fields(const wire_t *seen, const wire_t *expected)
         assert_memory_equal(&seen->welcome.model, &expected->welcome.model, sizeof(model_t));
         assert_int_equal(seen->welcome.sampler.seed, expected->welcome.sampler.seed);
         assert_true(seen->welcome.sampler.fraction == expected->welcome.sampler.fraction);
+        assert_int_equal(seen->welcome.sampler.batch_rows, expected->welcome.sampler.batch_rows);
         assert_int_equal(seen->welcome.sampler.n_rows, expected->welcome.sampler.n_rows);
         assert_int_equal(seen->welcome.sampler.block_rows, expected->welcome.sampler.block_rows);
         assert_string_equal(seen->welcome.digest, expected->welcome.digest);
@@ -377,7 +378,7 @@ static uint8_t *s_packed(const char *text, size_t *size)
 #define HEAD(type)  "['drover' 1 " #type " 7 1 5 0 "
 #define LAYERS      "[['dense' 64 'tanh' d0 0 0 0] ['dense' 10 'sigmoid' d0 0 0 0]]"
 #define SAMPLER     "1 d0.7 60000 512"
-#define PLANES      "':1' ':2' ':3' d0 'sse' []"
+#define PLANES      "':1' ':2' ':3' d0 'sse' [] 0"
 #define WELCOME(xs) HEAD(2) "[" xs "]]"
 #define SPEEDS      "'u' 1 2 d1 d2 d0.5 dnan d1 d9 "
 #define REPORT(xs)  HEAD(15) "['server' " SPEEDS "'' " xs "]]"
@@ -470,54 +471,60 @@ static const struct {
      WIRE_BAD_FIELD},
     {"WELCOME, convolution and pool",
      WELCOME("1 784 [['conv' 4 'relu' d0.5 5 1 2] ['max_pool' 0 'tanh' d0 2 2 0] ['dense' 10 "
-             "'softmax' d0 0 0 0]]" SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d0 'cross_entropy' []"),
+             "'softmax' d0 0 0 0]]" SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d0 'cross_entropy' [] 0"),
      WIRE_OK},
     {"WELCOME, ten weights",
      WELCOME("1 784 [['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
-             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [d1 d1 d1 d1 d1 d1 d1 d1 d1 d0.5]"),
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [d1 d1 d1 d1 d1 d1 d1 d1 d1 d0.5] 0"),
      WIRE_OK},
     {"WELCOME, a weight too few",
      WELCOME("1 784 [['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
-             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [d1 d1 d1 d1 d1 d1 d1 d1 d1]"),
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [d1 d1 d1 d1 d1 d1 d1 d1 d1] 0"),
      WIRE_BAD_FIELD},
     {"WELCOME, a weight of 0",
      WELCOME("1 784 [['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
-             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [d1 d1 d1 d1 d1 d1 d1 d1 d1 d0]"),
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [d1 d1 d1 d1 d1 d1 d1 d1 d1 d0] 0"),
      WIRE_BAD_FIELD},
     {"WELCOME, an unknown loss",
      WELCOME("1 784 [['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
-             "'d' 'k' 100 ':1' ':2' ':3' d0 'hinge' []"),
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'hinge' [] 0"),
      WIRE_BAD_FIELD},
     {"WELCOME, cross-entropy without softmax",
      WELCOME("1 784 [['dense' 10 'tanh' d0 0 0 0]]" SAMPLER
-             "'d' 'k' 100 ':1' ':2' ':3' d0 'cross_entropy' []"),
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'cross_entropy' [] 0"),
      WIRE_BAD_FIELD},
     {"WELCOME, an unknown kind of layer",
      WELCOME("1 784 [['lstm' 10 'tanh' d0 0 0 0]]" SAMPLER
-             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' []"),
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [] 0"),
      WIRE_BAD_FIELD},
     {"WELCOME, dropout of all",
      WELCOME("1 784 [['dense' 9 'tanh' d1 0 0 0] ['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
-             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' []"),
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [] 0"),
      WIRE_BAD_FIELD},
     {"WELCOME, dropout NaN",
      WELCOME("1 784 [['dense' 9 'tanh' dnan 0 0 0] ['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
-             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' []"),
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [] 0"),
      WIRE_BAD_FIELD},
     {"WELCOME, a stride of 0",
      WELCOME("1 784 [['conv' 4 'relu' d0 5 0 2] ['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
-             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' []"),
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [] 0"),
      WIRE_BAD_FIELD},
     {"WELCOME, a window larger than the image",
      WELCOME("1 784 [['conv' 4 'relu' d0 29 1 0] ['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
-             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' []"),
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [] 0"),
      WIRE_BAD_FIELD},
     {"WELCOME, a huge padding",
      WELCOME("1 784 [['conv' 4 'relu' d0 5 1 4294967295] ['dense' 10 'softmax' d0 0 0 0]]" SAMPLER
-             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' []"),
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [] 0"),
      WIRE_BAD_FIELD},
     {"WELCOME, a convolution at the end",
-     WELCOME("1 784 [['conv' 4 'relu' d0 5 1 2]]" SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' []"),
+     WELCOME("1 784 [['conv' 4 'relu' d0 5 1 2]]" SAMPLER
+             "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [] 0"),
+     WIRE_BAD_FIELD},
+    {"WELCOME, a batch",
+     WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [] 60000"), WIRE_OK},
+    {"WELCOME, a batch of more than there are",
+     WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [] 60001"),
      WIRE_BAD_FIELD},
     {"WELCOME, too many layers", WELCOME("1 784 [*33]" SAMPLER "'d' 'k' 100" PLANES),
      WIRE_BAD_FIELD},
@@ -538,15 +545,17 @@ static const struct {
     {"WELCOME, a tree too large", WELCOME("1 784 " LAYERS "1 d1 4294967295 1 'd' 'k' 100" PLANES),
      WIRE_BAD_FIELD},
     {"WELCOME, no heartbeat", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 0" PLANES), WIRE_BAD_FIELD},
-    {"WELCOME, audit 1", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d1 'sse' []"), WIRE_OK},
-    {"WELCOME, audit 1.1", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d1.1 'sse' []"),
+    {"WELCOME, audit 1",
+     WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d1 'sse' [] 0"), WIRE_OK},
+    {"WELCOME, audit 1.1",
+     WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d1.1 'sse' [] 0"), WIRE_BAD_FIELD},
+    {"WELCOME, audit below 0",
+     WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d-0.1 'sse' [] 0"),
      WIRE_BAD_FIELD},
-    {"WELCOME, audit below 0", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d-0.1 'sse' []"),
-     WIRE_BAD_FIELD},
-    {"WELCOME, audit NaN", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' dnan 'sse' []"),
-     WIRE_BAD_FIELD},
-    {"WELCOME without audit", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' 'sse' []"),
-     WIRE_BAD_FIELD},
+    {"WELCOME, audit NaN",
+     WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' dnan 'sse' [] 0"), WIRE_BAD_FIELD},
+    {"WELCOME without audit",
+     WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' 'sse' [] 0"), WIRE_BAD_FIELD},
     {"WELCOME, a plane too long", WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' @64 d0"),
      WIRE_BAD_FIELD},
 
