@@ -27,10 +27,11 @@ bool aggregate_take(aggregate_t *self, node_t *node, partial_t *partial);
  * when nobody waits. */
 void aggregate_count_rows(aggregate_t *self);
 
-/* Is it fit to count? Its gradient must be gradient_bytes long as the step's parameters are, all
- * finite, and its rows those that the step samples from the node's blocks. Returns 0 or -1. */
+/* Is it fit to count? Its gradient must be gradient_bytes long as the step's parameters are, its
+ * rows those that the step samples from the node's blocks, and its cost not negative. That cost and
+ * gradient are finite the caller looks at. Returns 0 or -1. */
 int aggregate_check(aggregate_t *self, node_t node, const partial_t *partial, size_t gradient_bytes,
-                    bool finite, err_t *err);
+                    err_t *err);
 
 /* Takes a partial that is fit to count, in any case. False: its blocks are counted already. */
 bool aggregate_insert(aggregate_t *self, node_t node, partial_t *partial);

@@ -209,6 +209,8 @@ void dispatcher_begin(dispatcher_t *self, uint32_t step, frame_t *weights, const
     frame_clear(&self->current);
     frame_share(&self->current, weights);
     self->running = false;
+    self->wild = false;
+    self->wild_name[0] = '\0';
     aggregate_begin(self->aggregate, step);
     audit_begin(self->audit, step, n_workers);
     for (uint32_t i = 0; i < n; i++)

@@ -1,4 +1,5 @@
 /* Partials: which of them count. See dispatcher.h. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -134,6 +135,31 @@ static void s_take(dispatcher_t *self, const wire_partial_t *sent, partial_t *pa
         s_note_first(self, member);
 }
 
+/* A partial that is not finite is one of a broken worker, or of a model that has diverged: then all
+ * workers have such ones. So it counts when another one has sent one of the same step, or when
+ * there is only this worker, which has been asked again and again. A worker that has sent nothing
+ * right before is not heard. A sum that is not finite then ends the training (math/optimizer.h). */
+static bool s_believe_wild(dispatcher_t *self, const member_t *member)
+{
+    if (self->wild)
+        return true;
+    if (!member || !member->counts)
+        return false;
+    if (!self->wild_name[0]) {
+        memcpy(self->wild_name, member->name, sizeof(self->wild_name));
+        memcpy(self->wild_host, member->host, sizeof(self->wild_host));
+    }
+    bool another =
+        strcmp(self->wild_name, member->name) != 0 || strcmp(self->wild_host, member->host) != 0;
+    bool alone = membership_active(self->members) == 1 && membership_last_chance(member);
+    self->wild = another || alone;
+    if (self->wild)
+        log_warn("partial.diverged", "step=%u %s", self->step,
+                 another ? "two workers have sent numbers that are not finite"
+                         : "the only worker goes on sending numbers that are not finite");
+    return self->wild;
+}
+
 /* One partial into the tree, or why not. */
 void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *in, frame_t *frame)
 {
@@ -189,9 +215,13 @@ void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *
         .release = s_release_frame,
         .hint = kept,
     };
+    bool finite = in->finite && isfinite(partial.cost);
     err_t err;
-    if (aggregate_check(self->aggregate, sent->node, &partial, frame_size(kept), in->finite,
-                        &err) == 0)
+    int r = aggregate_check(self->aggregate, sent->node, &partial, frame_size(kept), &err);
+    if (r == 0 && !finite && !s_believe_wild(self, member))
+        r = err_set(&err, "node (%u,%u) has a cost or gradient that is not finite",
+                    sent->node.level, sent->node.index);
+    if (r == 0)
         s_take(self, sent, &partial);
     else {
         partial_release(&partial);

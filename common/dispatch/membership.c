@@ -320,6 +320,11 @@ double membership_speed(const membership_t *self, const member_t *member)
     return n ? sum / n : 1.0;
 }
 
+bool membership_last_chance(const member_t *member)
+{
+    return member->n_refused + 1 >= MAX_BAD_PARTIALS;
+}
+
 bool membership_bad_partial(membership_t *self, member_t *member)
 {
     if (++member->n_refused < MAX_BAD_PARTIALS)

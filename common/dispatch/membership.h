@@ -103,6 +103,9 @@ void membership_rested(member_t *member);
 /* The speeds to plan with: measured, or the mean of those measured (1 when there is none). */
 double membership_speed(const membership_t *self, const member_t *member);
 
+/* Would one more bad partial be one too many? */
+bool membership_last_chance(const member_t *member);
+
 /* A bad partial: true when that was one too many; it is then gone and will not be let in again. */
 bool membership_bad_partial(membership_t *self, member_t *member);
 

@@ -295,6 +295,22 @@ static uint32_t s_layer(const optimizer_t *self, size_t parameter)
     return l + 1;
 }
 
+/* Cost and gradient of weights that the last update made. */
+static int s_wild_cost(const optimizer_t *self, double cost, const float *gradient, err_t *err)
+{
+    double rate = optimizer_rate(&self->state);
+    size_t i = 0;
+    while (i < self->n_params && isfinite(gradient[i]))
+        i++;
+    if (i == self->n_params)
+        return err_set(err, "diverged at learning rate %.6g: the cost is %g", rate, cost);
+    return err_set(
+        err,
+        "diverged at learning rate %.6g: the cost is %g, and layer %u is the first whose "
+        "gradient is not finite",
+        rate, cost, s_layer(self, i));
+}
+
 int optimizer_step(optimizer_t *self, const float *weights, const float *gradient, uint64_t rows,
                    double *mean_cost, float *next, uint64_t *digest, err_t *err)
 {
@@ -302,6 +318,8 @@ int optimizer_step(optimizer_t *self, const float *weights, const float *gradien
     const optimizer_config_t *config = &state->config;
     if (s_has_penalties(self))
         *mean_cost += s_penalty(self, weights);
+    if (!isfinite(*mean_cost))
+        return s_wild_cost(self, *mean_cost, gradient, err);
     state->n_updates++;
     if (config->schedule.kind == SCHEDULE_BOLD_DRIVER) {
         if (bold_driver_next(&state->driver, *mean_cost) == BOLD_DRIVER_UNDO) {
@@ -312,8 +330,6 @@ int optimizer_step(optimizer_t *self, const float *weights, const float *gradien
             s_keep(self, weights, gradient, rows);
     }
     double rate = optimizer_rate(state);
-    if (!isfinite(*mean_cost))
-        return err_set(err, "diverged at learning rate %.6g: the cost is %g", rate, *mean_cost);
     double clip = 1.0;
     update_t update = {
         .self = self,

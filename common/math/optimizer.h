@@ -98,8 +98,7 @@ void optimizer_destroy(optimizer_t **self_p);
  * increased by the penalties. When the bold driver undoes the last step, next comes from the
  * weights and gradient that it kept. next may be gradient or weights. rows >= 1. *digest is that of
  * next (math/digest.h). Returns 0, or -1 when cost, gradient or next weights are not finite: *err
- * names the learning rate and, but for the cost, the first layer; next and the state are then of no
- * use. */
+ * names the learning rate and the first layer concerned; next and the state are then of no use. */
 int optimizer_step(optimizer_t *self, const float *weights, const float *gradient, uint64_t rows,
                    double *mean_cost, float *next, uint64_t *digest, err_t *err);
 

@@ -526,6 +526,33 @@ static void test_who_sends_bad_ones_is_sent_away(void **state)
     s_end(world);
 }
 
+static void test_a_model_that_has_diverged_ends_it(void **state)
+{
+    (void)state;
+    world_t *world = s_start(NULL, 2, 2);
+    for (int i = 0; i < 2; i++) {
+        s_join(world, &world->peers[i], i ? "b" : "a", true);
+        s_ready(&world->peers[i]);
+    }
+    for (uint32_t step = 1; step <= 2; step++) {
+        for (int i = 0; i < 2; i++)
+            s_expect_step(&world->peers[i], step);
+        if (step == 2)
+            for (int i = 0; i < 2; i++)
+                s_push_bad(world, &world->peers[i], BAD_NAN); /* block 3 */
+        for (uint32_t block = 0; block < BLOCKS; block++)
+            if (step == 1 || block != 3)
+                s_push(world, &world->peers[block % 2], (node_t){0, block});
+        if (step == 1)
+            assert_int_equal(s_wait(world), SERVER_STEP);
+    }
+    assert_int_equal(s_wait(world), SERVER_DONE);
+    assert_string_equal(server_failure(world->server),
+                        "step 2: diverged at learning rate 0.105: layer 1 is the first whose "
+                        "gradient or update is not finite");
+    s_end(world);
+}
+
 static void test_lost_weights_are_said_again(void **state)
 {
     (void)state;
@@ -865,6 +892,7 @@ int main(void)
         cmocka_unit_test(test_several_workers_and_duplicates),
         cmocka_unit_test(test_bad_partials_do_not_count),
         cmocka_unit_test(test_who_sends_bad_ones_is_sent_away),
+        cmocka_unit_test(test_a_model_that_has_diverged_ends_it),
         cmocka_unit_test(test_lost_weights_are_said_again),
         cmocka_unit_test(test_a_worker_leaves_and_another_appears),
         cmocka_unit_test(test_admission),

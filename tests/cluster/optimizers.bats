@@ -93,3 +93,31 @@ adam=(--set training.optimizer=adam --set training.learning_rate=0.002 --set tra
     [[ $output == *'training.optimizer is adam and training.schedule.kind is bold_driver'* ]]
     [ ! -e out ]
 }
+
+@test "a training that diverges ends with a line that says where, and its checkpoints stay" {
+    # the penalty's gradient is 1e6 w, so that weights are times -1e5 in each step
+    run train --workers 2 --output out --set training.l2=1e6 --set training.learning_rate=0.1 \
+        --set training.schedule.kind=constant --set checkpoint.every_steps=2
+    expect_status 1
+    [ "$(grep -c '^drover ' <<<"$output")" -eq 1 ]
+    grep -qxF 'drover server: step 8: diverged at learning rate 0.1: layer 1 is the first whose gradient or update is not finite; the last checkpoints before are in out/checkpoint' <<<"$output"
+    [ "$(wc -l <out/metrics.jsonl)" -eq 7 ]
+    [ "$(ls out/checkpoint)" = "$(printf 'step-%010d.safetensors\n' 4 6)" ]
+    [ ! -e out/model.safetensors ]
+    run train --output none --steps 100 --set training.l2=1e6 --set training.learning_rate=1e6 \
+        --set training.schedule.kind=constant
+    expect_status 1
+    grep -qE '^drover server: step [0-9]+: diverged at learning rate 1e\+06: .*; there is no checkpoint yet$' <<<"$output"
+}
+
+@test "so does one whose workers' gradients are not finite: no worker is blamed" {
+    local workers
+    for workers in 1 2 4; do
+        run train --workers $workers --set server.min_workers=$workers --output out \
+            --set training.schedule.kind=constant --set training.learning_rate=10 --set checkpoint.every_steps=1 \
+            --set 'model.layers=[{units: 32, activation: leaky_relu}, {units: 10, activation: leaky_relu}]'
+        expect_status 1
+        grep -qE '^drover server: step 5: diverged at learning rate 10: .*layer 1 is the first whose gradient .*is not finite; the last checkpoints before are in out/checkpoint$' <<<"$output"
+        [ "$(ls out/checkpoint)" = "$(printf 'step-%010d.safetensors\n' 3 4)" ]
+    done
+}

@@ -1,6 +1,8 @@
-/* The dispatcher under a clock by hand: when weights are said again. */
+/* The dispatcher under a clock by hand: when weights are said again, and whose numbers are
+ * believed that are not finite. */
 #include "unit.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@ enum {
     START_MS = 10000
 };
 
+static const sampler_t s_sampler = {.seed = 1, .fraction = 0.5, .n_rows = 64, .block_rows = 8};
 static const char s_digest[] = "0123456789abcdef0123456789abcdef";
 
 typedef struct {
@@ -68,6 +71,18 @@ static void s_heartbeat(dispatcher_t *dispatcher, int worker, uint32_t newest_st
           (wire_t){.type = WIRE_HEARTBEAT, .heartbeat.newest_step = newest_step});
 }
 
+static void s_begin(dispatcher_t *dispatcher, uint32_t step)
+{
+    model_t model = s_model();
+    frame_t weights = {.present = false};
+    size_t bytes = model_params(&model) * sizeof(float);
+    float *zeros = calloc(1, bytes);
+    frame_copy_of(&weights, zeros, bytes);
+    dispatcher_begin(dispatcher, step, &weights, &(node_t){3, 0}, 1);
+    frame_clear(&weights);
+    free(zeros);
+}
+
 /* All workers have joined, and the first step begins. */
 static dispatcher_t *s_new(world_t *world)
 {
@@ -75,7 +90,7 @@ static dispatcher_t *s_new(world_t *world)
         .run = RUN,
         .incarnation = INCARNATION,
         .model = s_model(),
-        .sampler = {.seed = 1, .fraction = 0.5, .n_rows = 64, .block_rows = 8},
+        .sampler = s_sampler,
         .strict = true,
     };
     memcpy(job.digest, s_digest, sizeof(job.digest));
@@ -91,13 +106,7 @@ static dispatcher_t *s_new(world_t *world)
         s_say(dispatcher, i, ready);
     }
     assert_int_equal(dispatcher_active(dispatcher), N_WORKERS);
-    frame_t weights = {.present = false};
-    size_t bytes = model_params(&job.model) * sizeof(float);
-    float *zeros = calloc(1, bytes);
-    frame_copy_of(&weights, zeros, bytes);
-    dispatcher_begin(dispatcher, 1, &weights, &(node_t){3, 0}, 1);
-    frame_clear(&weights);
-    free(zeros);
+    s_begin(dispatcher, 1);
     return dispatcher;
 }
 
@@ -179,6 +188,128 @@ static void test_a_worker_that_no_step_has_reached_need_not_wait(void **state)
     dispatcher_destroy(&dispatcher);
 }
 
+/* A partial of that node and step from the worker that joined as that one. */
+static void s_push_node(dispatcher_t *dispatcher, int worker, uint32_t step, node_t node,
+                        double cost, float value)
+{
+    model_t model = s_model();
+    uint32_t rows[8], first, end;
+    size_t n_params = model_params(&model);
+    float *gradient = calloc(n_params, sizeof(float));
+    wire_t message = {.type = WIRE_PARTIAL, .run = RUN, .incarnation = INCARNATION, .step = step};
+    message.partial.worker = (uint32_t)worker + 1;
+    message.partial.node = node;
+    message.partial.cost = cost;
+    node_range(node, 8, &first, &end);
+    for (uint32_t block = first; block < end; block++)
+        message.partial.rows += sampler_rows(&s_sampler, step, block, rows);
+    gradient[5] = value;
+    message.finite = isfinite(value);
+    frame_t frame = {.present = false};
+    frame_copy_of(&frame, gradient, n_params * sizeof(float));
+    dispatcher_partial(dispatcher, WIRE_OK, &message, &frame);
+    frame_clear(&frame);
+    free(gradient);
+}
+
+static void s_push(dispatcher_t *dispatcher, int worker, double cost, float value)
+{
+    s_push_node(dispatcher, worker, 2, (node_t){3, 0}, cost, value);
+}
+
+/* Is the step's sum there, and is it finite? */
+static bool s_take(dispatcher_t *dispatcher, bool *finite)
+{
+    node_t node;
+    partial_t sum;
+    if (!dispatcher_take(dispatcher, &node, &sum))
+        return false;
+    *finite = isfinite(sum.cost) && isfinite(sum.gradient[5]);
+    partial_release(&sum);
+    return true;
+}
+
+/* The second step, behind a first one to which workers 0 and on to n_good have added. */
+static dispatcher_t *s_new_second(world_t *world, int n_good)
+{
+    bool finite;
+    dispatcher_t *dispatcher = s_new(world);
+    for (int i = 0; i < N_WORKERS; i++)
+        s_push_node(dispatcher, i < n_good ? i : 0, 1, (node_t){1, (uint32_t)i}, 1.0, 1.0f);
+    assert_true(s_take(dispatcher, &finite) && finite);
+    dispatcher_end(dispatcher);
+    s_begin(dispatcher, 2);
+    return dispatcher;
+}
+
+static void test_one_worker_that_sends_nan_is_sent_away(void **state)
+{
+    (void)state;
+    bool finite;
+    world_t world = {.now_ms = START_MS};
+    dispatcher_t *dispatcher = s_new_second(&world, N_WORKERS);
+    s_push(dispatcher, 1, 1.0, NAN);
+    s_push(dispatcher, 1, (double)INFINITY, 0);
+    assert_int_equal(dispatcher_active(dispatcher), N_WORKERS);
+    s_push(dispatcher, 1, 1.0, -INFINITY);
+    assert_int_equal(dispatcher_active(dispatcher), N_WORKERS - 1);
+    assert_int_equal(dispatcher_figures(dispatcher).n_refused, 3);
+    assert_false(s_take(dispatcher, &finite));
+    s_push(dispatcher, 2, 1.0, 2.0f);
+    assert_true(s_take(dispatcher, &finite) && finite);
+    dispatcher_destroy(&dispatcher);
+}
+
+static void test_two_workers_that_send_nan_are_right(void **state)
+{
+    (void)state;
+    bool finite;
+    world_t world = {.now_ms = START_MS};
+    dispatcher_t *dispatcher = s_new_second(&world, N_WORKERS);
+    s_push(dispatcher, 1, 1.0, NAN);
+    assert_false(s_take(dispatcher, &finite));
+    s_push(dispatcher, 3, -1.0, NAN); /* not for that */
+    assert_false(s_take(dispatcher, &finite));
+    s_push(dispatcher, 3, (double)NAN, 0);
+    assert_true(s_take(dispatcher, &finite) && !finite);
+    assert_int_equal(dispatcher_figures(dispatcher).n_refused, 2);
+    dispatcher_destroy(&dispatcher);
+}
+
+static void test_strangers_that_send_nan_are_not_heard(void **state)
+{
+    (void)state;
+    bool finite;
+    world_t world = {.now_ms = START_MS};
+    dispatcher_t *dispatcher = s_new_second(&world, 2);
+    s_push(dispatcher, 2, 1.0, NAN);
+    s_push(dispatcher, 3, 1.0, NAN);
+    s_push(dispatcher, 1, 1.0, NAN); /* the first that is */
+    assert_int_equal(dispatcher_figures(dispatcher).n_refused, 3);
+    assert_false(s_take(dispatcher, &finite));
+    s_push(dispatcher, 0, 1.0, NAN);
+    assert_true(s_take(dispatcher, &finite) && !finite);
+    dispatcher_destroy(&dispatcher);
+}
+
+static void test_the_only_worker_is_right_in_the_end(void **state)
+{
+    (void)state;
+    bool finite;
+    world_t world = {.now_ms = START_MS};
+    dispatcher_t *dispatcher = s_new_second(&world, N_WORKERS);
+    for (int i = 1; i < N_WORKERS; i++)
+        s_say(dispatcher, i, (wire_t){.type = WIRE_BYE});
+    for (int i = 0; i < 2; i++) {
+        s_push(dispatcher, 0, 1.0, NAN);
+        assert_false(s_take(dispatcher, &finite));
+    }
+    s_push(dispatcher, 0, 1.0, NAN);
+    assert_true(s_take(dispatcher, &finite) && !finite);
+    assert_int_equal(dispatcher_active(dispatcher), 1); /* nor is it sent away */
+    dispatcher_destroy(&dispatcher);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +317,10 @@ int main(void)
         cmocka_unit_test(test_weights_are_said_again_when_nobody_has_them),
         cmocka_unit_test(test_a_worker_that_begins_again_lacks_them),
         cmocka_unit_test(test_a_worker_that_no_step_has_reached_need_not_wait),
+        cmocka_unit_test(test_one_worker_that_sends_nan_is_sent_away),
+        cmocka_unit_test(test_two_workers_that_send_nan_are_right),
+        cmocka_unit_test(test_strangers_that_send_nan_are_not_heard),
+        cmocka_unit_test(test_the_only_worker_is_right_in_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -287,6 +287,8 @@ static void test_divergence_is_named(void **state)
         const char *expected;
     } rows[] = {
         {0, 1.0f, (double)NAN, 0, OPTIMIZER_GRADIENT_DESCENT, "the cost is nan"},
+        {B1_END, NAN, (double)INFINITY, 0, OPTIMIZER_ADAM,
+         "the cost is inf, and layer 2 is the first whose gradient is not finite"},
         {W1_END - 1, INFINITY, 1, 0, OPTIMIZER_GRADIENT_DESCENT, "layer 1 is the first"},
         {B1_END - 1, NAN, 1, 0, OPTIMIZER_MOMENTUM, "layer 1 is the first"},
         {B1_END, -INFINITY, 1, 0, OPTIMIZER_NESTEROV, "layer 2 is the first"},
