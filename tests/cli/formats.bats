@@ -2,12 +2,24 @@
 # what drover finds.
 load ../helpers
 
+convolutions='[{conv: {filters: 6, size: 5, stride: 2, padding: 2}, activation: relu, dropout: 0.1},
+  {max_pool: {size: 3, stride: 2}}, {conv: {filters: 8, padding: 1}, activation: softmax},
+  {units: 24, activation: gelu, dropout: 0.2}, {units: 10, activation: softmax}]'
+# a pool of the input, one that jumps and one that overlaps, a convolution behind units
+pools='[{max_pool: {size: 2, stride: 3}}, {conv: {filters: 5, size: 4}, activation: gelu},
+  {max_pool: {size: 2, stride: 1}}, {units: 20, activation: leaky_relu},
+  {conv: {filters: 12, padding: 2, stride: 2}, activation: tanh}, {units: 10, activation: sigmoid}]'
+
 setup_file() {
     make_venv formats
     cd "$BATS_FILE_TMPDIR" || return
     "$DROVER" data synth digits --train-rows 2000 --test-rows 200
     "$DROVER" train --data digits --steps 20 --output run \
         --set 'model.layers=[{units: 20, activation: tanh}, {units: 12, activation: sigmoid}, {units: 10, activation: sigmoid}]'
+    "$DROVER" train --data digits --steps 20 --output convolutions --set model.init=he \
+        --set model.loss=cross_entropy --set "model.layers=$convolutions"
+    "$DROVER" train --data digits --steps 20 --output pools --set model.init=he \
+        --set "model.layers=$pools"
 }
 
 test_setup() {
@@ -22,7 +34,20 @@ import sys
 import numpy
 from safetensors import safe_open
 
-ACTIVATIONS = {"tanh": numpy.tanh, "sigmoid": lambda z: 1 / (1 + numpy.exp(-z))}
+
+def softmax(z):
+    powers = numpy.exp(z - z.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+ACTIVATIONS = {
+    "tanh": numpy.tanh,
+    "sigmoid": lambda z: 1 / (1 + numpy.exp(-z)),
+    "relu": lambda z: numpy.maximum(z, 0),
+    "leaky_relu": lambda z: numpy.where(z > 0, z, 0.01 * z),
+    "gelu": lambda z: z / 2 * (1 + numpy.tanh((2 / numpy.pi) ** 0.5 * (z + 0.044715 * z**3))),
+    "softmax": softmax,
+}
 
 
 def read(path):
@@ -30,18 +55,36 @@ def read(path):
         return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
 
 
+# what a window sees: (N, rows, columns, channels, size, size)
+def windows(x, size, stride, padding=0):
+    x = numpy.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    return numpy.lib.stride_tricks.sliding_window_view(x, (size, size), (1, 2))[:, ::stride, ::stride]
+
+
 def forward(metadata, tensors, x):
+    channels = 3 if x.shape[1] % 3 == 0 else 1
+    side = round((x.shape[1] / channels) ** 0.5)
+    x = x.reshape(-1, side, side, channels)
     for layer in range(1, int(metadata["layers"]) + 1):
         prefix = f"layer{layer}."
-        assert metadata[prefix + "kind"] == "dense"
-        z = x @ tensors[prefix + "weight"].astype("f8") + tensors[prefix + "bias"]
-        x = ACTIVATIONS[metadata[prefix + "activation"]](z)
-    return x
+        size, stride, padding = (int(metadata.get(prefix + key, 0)) for key in ("size", "stride", "padding"))
+        kind = metadata[prefix + "kind"]
+        if kind == "max_pool":
+            x = windows(x, size, stride).max((-2, -1))
+            continue
+        weight = tensors[prefix + "weight"].astype("f8")
+        if kind == "conv":
+            z = numpy.einsum("nrkchw,hwcf->nrkf", windows(x, size, stride, padding), weight)
+        else:
+            assert kind == "dense"
+            z = x.reshape(len(x), 1, 1, -1) @ weight
+        x = ACTIVATIONS[metadata[prefix + "activation"]](z + tensors[prefix + "bias"])
+    return x.reshape(len(x), -1)
 
 
 def images(path):
     data = open(path, "rb").read()
-    return numpy.frombuffer(data, "u1", offset=16).reshape(-1, 784) / 255
+    return numpy.frombuffer(data, "u1", offset=16).reshape(int.from_bytes(data[4:8], "big"), -1) / 255
 END
 }
 
@@ -66,6 +109,35 @@ theirs = json.load(open("predictions.json"))
 assert len(theirs) == len(scores) == 200
 assert numpy.abs(scores - [p["scores"] for p in theirs]).max() < 1e-5
 assert [p["class"] for p in theirs] == scores.argmax(1).tolist()
+END
+}
+
+@test "and a model of convolutions and pools" {
+    for network in convolutions pools; do
+        "$DROVER" predict "$BATS_FILE_TMPDIR/$network" "$digits/t10k-images-idx3-ubyte" --json >predictions.json
+        "$venv_bin/python" - "$BATS_FILE_TMPDIR/$network/model.safetensors" "$digits/t10k-images-idx3-ubyte" <<'END'
+from reader import *
+
+scores = forward(*read(sys.argv[1]), images(sys.argv[2]))
+theirs = json.load(open("predictions.json"))
+assert len(theirs) == len(scores) == 200
+assert numpy.abs(scores - [p["scores"] for p in theirs]).max() < 1e-5
+assert [p["class"] for p in theirs] == scores.argmax(1).tolist()
+END
+    done
+    "$venv_bin/python" - "$BATS_FILE_TMPDIR/convolutions/model.safetensors" <<'END'
+from reader import *
+
+metadata, tensors = read(sys.argv[1])
+assert {name: t.shape for name, t in tensors.items()} == {
+    "layer1.weight": (5, 5, 1, 6), "layer1.bias": (6,),
+    "layer3.weight": (3, 3, 6, 8), "layer3.bias": (8,),
+    "layer4.weight": (6 * 6 * 8, 24), "layer4.bias": (24,),
+    "layer5.weight": (24, 10), "layer5.bias": (10,)}, tensors
+expected = {"layer1.kind": "conv", "layer1.units": "6", "layer1.size": "5", "layer1.stride": "2",
+            "layer1.padding": "2", "layer1.activation": "relu", "layer2.kind": "max_pool",
+            "layer2.size": "3", "layer2.stride": "2", "loss": "cross_entropy"}
+assert expected.items() <= metadata.items(), metadata
 END
 }
 
@@ -102,7 +174,7 @@ assert metadata["input_range"] == "[0, 1]" and "[0, 1]" in model.graph.input[0].
 
 session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 (source,), (sink,) = session.get_inputs(), session.get_outputs()
-assert (source.name, source.shape, source.type) == ("images", ["N", 784], "tensor(float)")
+assert (source.name, source.shape, source.type) == ("images", ["N", x.shape[1]], "tensor(float)")
 assert (sink.name, sink.shape, sink.type) == ("scores", ["N", 10], "tensor(float)")
 theirs = json.load(open("predictions.json"))
 expected = numpy.array([p["scores"] for p in theirs])
@@ -110,6 +182,7 @@ expected = numpy.array([p["scores"] for p in theirs])
 assert scores.shape == expected.shape and len(expected) == len(x)
 print(f"{len(x)} rows, largest difference {numpy.abs(scores - expected).max():.2e}")
 assert numpy.abs(scores - expected).max() < 1e-5
+assert numpy.ptp(expected, 0).max() > 0.1  # scores that are all the same would say nothing
 assert scores.argmax(1).tolist() == [p["class"] for p in theirs]
 (reference,) = ReferenceEvaluator(model).run(None, {"images": x[:100]})
 assert numpy.abs(reference - expected[:100]).max() < 1e-5
@@ -118,6 +191,12 @@ END
 
 @test "an exported model passes ONNX's checker and runs in onnxruntime (digits)" {
     same_as_onnx "$run" "$digits/t10k-images-idx3-ubyte"
+}
+
+@test "so do convolutions, pools and every activation" {
+    for network in convolutions pools; do
+        same_as_onnx "$BATS_FILE_TMPDIR/$network" "$digits/t10k-images-idx3-ubyte"
+    done
 }
 
 @test "an exported model passes ONNX's checker and runs in onnxruntime (MNIST)" {
