@@ -9,16 +9,11 @@
 #include "parameter_server/checkpoint.h"
 #include "parameter_server/weights.h"
 
-/* The network of the settings over as many inputs as the first layer's weights have. */
-static int s_network(const settings_t *settings, const safetensors_t *file, const char *path,
-                     model_t *model, err_t *err)
+/* How many inputs the first layer's weights have, if it is a dense one. */
+static int s_inputs(const safetensors_t *file, const char *path, size_t *n_inputs, err_t *err)
 {
     size_t n_dims;
     const size_t *shape;
-    const char *format = safetensors_meta(file, "format");
-    if (format && strcmp(format, "drover") == 0)
-        return err_set(err, "%s: a model of drover already, expected weights of another program",
-                       path);
     if (!safetensors_tensor(file, "layer1.weight", &n_dims, &shape))
         return err_set(err,
                        "%s: no tensor 'layer1.weight', but '%.60s'; expected names as in "
@@ -29,16 +24,36 @@ static int s_network(const settings_t *settings, const safetensors_t *file, cons
                        "%s: tensor 'layer1.weight' has %zu dimensions, expected the shape "
                        "(inputs, units)",
                        path, n_dims);
-    return run_data_network(settings, shape[0], model, err) != 0 ? err_prefix(err, "%s", path) : 0;
+    *n_inputs = shape[0];
+    return 0;
 }
 
-static int s_import(const settings_t *settings, const char *from, const char *to, err_t *err)
+/* The network of the settings over n_inputs; 0: over as many as the weights say. */
+static int s_network(const settings_t *settings, size_t n_inputs, const safetensors_t *file,
+                     const char *path, model_t *model, err_t *err)
+{
+    const char *format = safetensors_meta(file, "format");
+    if (format && strcmp(format, "drover") == 0)
+        return err_set(err, "%s: a model of drover already, expected weights of another program",
+                       path);
+    if (n_inputs == 0 && settings->model.layers[0].units == 0)
+        return err_set(err,
+                       "%s: weights do not say how large the images are that a convolution or a "
+                       "pool takes, expected --inputs",
+                       path);
+    if (n_inputs == 0 && s_inputs(file, path, &n_inputs, err) != 0)
+        return -1;
+    return run_data_network(settings, n_inputs, model, err) != 0 ? err_prefix(err, "%s", path) : 0;
+}
+
+static int s_import(const settings_t *settings, size_t n_inputs, const char *from, const char *to,
+                    err_t *err)
 {
     int r = -1;
     float *params = NULL;
     checkpoint_info_t info = {.step = 0};
     safetensors_t *file = weights_open(from, err);
-    if (!file || s_network(settings, file, from, &info.model, err) != 0)
+    if (!file || s_network(settings, n_inputs, file, from, &info.model, err) != 0)
         goto out;
     params = malloc(model_params(&info.model) * sizeof(float));
     if (!params)
@@ -54,12 +69,20 @@ out:
 int cmd_import(int argc, char **argv)
 {
     const char *layers = NULL;
+    int n_inputs = 0;
     const args_option_t options[] = {
         {.name = "layers",
          .metavar = "LIST",
          .help = "The network, as model.layers says it: '[{units: 64, activation: tanh}, {units: "
                  "10, activation: sigmoid}]' is the default; goes before CONFIG's",
          .text = &layers},
+        {.name = "inputs",
+         .metavar = "N",
+         .help = "How many numbers an image has: 784 for 28 x 28, 3072 for 32 x 32 x 3; asked for "
+                 "if the first layer is a convolution or a pool, else layer1.weight says it",
+         .integer = &n_inputs,
+         .min = 1,
+         .max = 65536},
     };
     const args_command_t command = {
         .name = "import",
@@ -85,7 +108,7 @@ int cmd_import(int argc, char **argv)
     if (settings_load(&settings, args.n_words > 2 ? args.words[2] : NULL, &override, layers ? 1 : 0,
                       &err) != 0)
         status = command_fail(&command, &err, STATUS_USAGE);
-    else if (s_import(&settings, args.words[0], args.words[1], &err) != 0)
+    else if (s_import(&settings, (size_t)n_inputs, args.words[0], args.words[1], &err) != 0)
         status = command_fail(&command, &err, STATUS_FAILURE);
     settings_clear(&settings);
     args_clear(&args);

@@ -207,6 +207,37 @@ END
     [ "$(stat -c %s images)" -eq 7840016 ]
 }
 
+@test "imported convolutions over three channels give what safetensors has of them, and ONNX the same" {
+    local layers='[{conv: {filters: 5, padding: 1}, activation: relu}, {max_pool: {size: 3}},
+      {units: 10, activation: softmax}]'
+    "$venv_bin/python" - <<'END'
+from reader import *
+from safetensors.numpy import save_file
+
+random = numpy.random.default_rng(3)
+shapes = {"layer1.weight": (3, 3, 3, 5), "layer1.bias": 5, "layer3.weight": (4 * 4 * 5, 10), "layer3.bias": 10}
+save_file({name: random.normal(0, 0.2, shape).astype("f4") for name, shape in shapes.items()}, "theirs.safetensors")
+pixels = (random.uniform(0, 1, (50, 1)) * random.integers(0, 256, (50, 12 * 12 * 3))).astype("u1")
+head = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (50, 12, 36))
+open("pictures", "wb").write(head + pixels.tobytes())
+END
+    run -1 "$DROVER" import theirs.safetensors ours.safetensors --layers "$layers"
+    [ "$output" = "drover import: theirs.safetensors: weights do not say how large the images are that a convolution or a pool takes, expected --inputs" ]
+    run -1 "$DROVER" import theirs.safetensors ours.safetensors --layers "$layers" --inputs 784
+    [ "$output" = "drover import: theirs.safetensors: tensor 'layer1.weight' has the shape (3, 3, 3, 5), expected (3, 3, 1, 5)" ]
+    "$DROVER" import theirs.safetensors ours.safetensors --layers "$layers" --inputs 432
+    "$DROVER" predict ours.safetensors pictures --json >predictions.json
+    "$venv_bin/python" - <<'END'
+from reader import *
+
+metadata, tensors = read("ours.safetensors")
+assert (metadata["inputs"], tensors["layer1.weight"].shape) == ("432", (3, 3, 3, 5))
+scores = forward(metadata, tensors, images("pictures"))
+assert numpy.abs(scores - [p["scores"] for p in json.load(open("predictions.json"))]).max() < 1e-5
+END
+    same_as_onnx ours.safetensors pictures
+}
+
 @test "what safetensors and NumPy write, drover takes in: imported, it gives their outputs" {
     "$venv_bin/python" - <<'END'
 from reader import *
