@@ -1,24 +1,24 @@
-/* See gzstream.h.
- *
- * inflate() is driven by hand and not through gzread(): gzread takes a stream that ends early for a
- * short read, passes over bytes behind the last member in silence, and reports some errors at
- * gzclose only.
- */
+/* See gzstream.h. ISA-L, since it unpacks about twice as fast as zlib. */
 #include "data/gzstream.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <zlib.h>
+#include <isa-l/igzip_lib.h>
 
 #define INPUT_BYTES (128 * 1024)
+
+/* Unpacked at a time; its counts have 32 bits. */
+#define PART_BYTES ((uint32_t)1 << 30)
+
+/* So many used bytes stay in front of the input: ISA-L reads up to 8 bytes beyond a member. */
+#define BACK_BYTES 8
 
 struct gzstream {
     char *path;          /* owned */
@@ -26,11 +26,14 @@ struct gzstream {
     uint8_t *input;      /* owned; NULL when the input lies in memory */
     const uint8_t *next; /* not yet used input: into `input` or into the borrowed bytes */
     size_t n_next;
-    bool input_ended; /* nothing comes behind `next` */
-    bool gzip;
-    bool in_member; /* inflate has begun a member and not seen its end */
-    bool inflating; /* `z` is initialised */
-    z_stream z;
+    bool input_ended;              /* nothing comes behind `next` */
+    struct inflate_state *inflate; /* owned; NULL for a plain file */
+    struct isal_gzip_header header;
+    enum {
+        IN_HEADER,
+        IN_BODY,
+        AT_END
+    } at; /* of a member, of a member, of all */
     uint8_t peeked[GZSTREAM_PEEK];
     size_t peek_at, peek_end; /* peeked[peek_at, peek_end) is still to be read */
 };
@@ -42,11 +45,14 @@ static int s_refill(gzstream_t *self, size_t n_wanted, err_t *err)
     if (self->n_next >= n_wanted || self->input_ended)
         return 0;
     assert(n_wanted <= INPUT_BYTES);
-    if (self->n_next > 0)
-        memmove(self->input, self->next, self->n_next);
-    self->next = self->input;
+    size_t n_back = (size_t)(self->next - self->input);
+    if (n_back > BACK_BYTES)
+        n_back = BACK_BYTES;
+    memmove(self->input, self->next - n_back, n_back + self->n_next);
+    uint8_t *next = self->input + n_back;
+    self->next = next;
     while (self->n_next < n_wanted) {
-        ssize_t n = read(self->fd, self->input + self->n_next, INPUT_BYTES - self->n_next);
+        ssize_t n = read(self->fd, next + self->n_next, INPUT_BYTES - self->n_next);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -65,18 +71,23 @@ static bool s_at_magic(const gzstream_t *self)
     return self->n_next >= 2 && self->next[0] == 0x1f && self->next[1] == 0x8b;
 }
 
+static void s_begin_member(gzstream_t *self)
+{
+    isal_inflate_init(self->inflate);
+    self->inflate->crc_flag = ISAL_GZIP_NO_HDR_VER; /* checks the trailer */
+    isal_gzip_header_init(&self->header);
+    self->at = IN_HEADER;
+}
+
 static gzstream_t *s_begin(gzstream_t *self, err_t *err)
 {
     if (s_refill(self, 2, err) != 0)
         goto fail;
-    self->gzip = s_at_magic(self);
-    if (self->gzip) {
-        if (inflateInit2(&self->z, 15 + 16) != Z_OK) { /* 16: gzip header and trailer */
-            err_set(err, "%s: out of memory", self->path);
-            goto fail;
-        }
-        self->inflating = true;
-        self->in_member = true;
+    if (s_at_magic(self)) {
+        self->inflate = malloc(sizeof(*self->inflate));
+        if (!self->inflate)
+            abort();
+        s_begin_member(self);
     }
     return self;
 fail:
@@ -99,9 +110,10 @@ static gzstream_t *s_new(const char *path)
 gzstream_t *gzstream_open(const char *path, err_t *err)
 {
     gzstream_t *self = s_new(path);
-    self->input = malloc(INPUT_BYTES);
+    self->input = malloc(BACK_BYTES + INPUT_BYTES);
     if (!self->input)
         abort();
+    self->next = self->input;
     self->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (self->fd < 0) {
         err_set_errno(err, "%s: cannot open", path);
@@ -126,10 +138,9 @@ void gzstream_destroy(gzstream_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
-    if (self->inflating)
-        inflateEnd(&self->z);
     if (self->fd >= 0)
         close(self->fd);
+    free(self->inflate);
     free(self->input);
     free(self->path);
     free(self);
@@ -153,9 +164,13 @@ static int s_read_plain(gzstream_t *self, uint8_t *buffer, size_t size, size_t *
     return 0;
 }
 
-/* Between two members: begins the next one, or leaves in_member false at the end of the input. */
+/* Behind a member: begins the next one, or is at the end. */
 static int s_next_member(gzstream_t *self, err_t *err)
 {
+    size_t n_back = (size_t)self->inflate->read_in_length / 8; /* read, but not of the member */
+    self->next -= n_back;
+    self->n_next += n_back;
+    self->at = AT_END;
     if (s_refill(self, 2, err) != 0)
         return -1;
     if (self->n_next == 0)
@@ -163,38 +178,55 @@ static int s_next_member(gzstream_t *self, err_t *err)
     if (!s_at_magic(self))
         return err_set(err, "%s: bytes behind the end of the gzip data, expected the end of file",
                        self->path);
-    if (inflateReset(&self->z) != Z_OK)
-        return err_set(err, "%s: cannot restart zlib", self->path);
-    self->in_member = true;
+    s_begin_member(self);
     return 0;
+}
+
+static const char *s_text(int code)
+{
+    switch (code) {
+    case ISAL_INVALID_BLOCK:
+        return "invalid block";
+    case ISAL_INVALID_SYMBOL:
+        return "invalid code";
+    case ISAL_INVALID_LOOKBACK:
+        return "invalid distance too far back";
+    case ISAL_UNSUPPORTED_METHOD:
+        return "unknown compression method";
+    case ISAL_INCORRECT_CHECKSUM:
+        return "incorrect checksum or length";
+    default:
+        return "invalid header";
+    }
 }
 
 static int s_read_gzip(gzstream_t *self, uint8_t *buffer, size_t size, size_t *n_read, err_t *err)
 {
+    struct inflate_state *z = self->inflate;
     size_t n = 0;
-    while (self->in_member && n < size) {
+    while (self->at != AT_END && n < size) {
         if (s_refill(self, 1, err) != 0)
             return -1;
-        uInt n_in = self->n_next < UINT_MAX ? (uInt)self->n_next : UINT_MAX;
-        uInt n_out = size - n < UINT_MAX ? (uInt)(size - n) : UINT_MAX;
-        self->z.next_in = (z_const Bytef *)self->next;
-        self->z.avail_in = n_in;
-        self->z.next_out = buffer + n;
-        self->z.avail_out = n_out;
-        int r = inflate(&self->z, Z_NO_FLUSH);
-        n += n_out - self->z.avail_out;
-        self->next += n_in - self->z.avail_in;
-        self->n_next -= n_in - self->z.avail_in;
-        if (r == Z_STREAM_END) {
-            self->in_member = false;
+        uint32_t n_in = self->n_next < PART_BYTES ? (uint32_t)self->n_next : PART_BYTES;
+        uint32_t n_out = size - n < PART_BYTES ? (uint32_t)(size - n) : PART_BYTES;
+        z->next_in = (uint8_t *)self->next;
+        z->avail_in = n_in;
+        z->next_out = buffer + n;
+        z->avail_out = n_out;
+        /* inflate would take a header too, but only one that is in its input as a whole */
+        int r = self->at == IN_HEADER ? isal_read_gzip_header(z, &self->header) : isal_inflate(z);
+        if (r < 0)
+            return err_set(err, "%s: corrupt gzip data: %s", self->path, s_text(r));
+        n += n_out - z->avail_out;
+        self->next += n_in - z->avail_in;
+        self->n_next -= n_in - z->avail_in;
+        if (self->at == IN_HEADER && r == ISAL_DECOMP_OK) {
+            self->at = IN_BODY;
+        } else if (self->at == IN_BODY && z->block_state == ISAL_BLOCK_FINISH) {
             if (s_next_member(self, err) != 0)
                 return -1;
-        } else if ((r == Z_OK || r == Z_BUF_ERROR) && self->z.avail_out > 0 && self->n_next == 0 &&
-                   self->input_ended) {
+        } else if (n_in == 0 && z->avail_out == n_out) {
             return err_set(err, "%s: truncated: the gzip data end too early", self->path);
-        } else if (r != Z_OK) {
-            return err_set(err, "%s: corrupt gzip data: %s", self->path,
-                           self->z.msg ? self->z.msg : zError(r));
         }
     }
     *n_read = n;
@@ -203,7 +235,7 @@ static int s_read_gzip(gzstream_t *self, uint8_t *buffer, size_t size, size_t *n
 
 static int s_read(gzstream_t *self, uint8_t *buffer, size_t size, size_t *n_read, err_t *err)
 {
-    if (self->gzip)
+    if (self->inflate)
         return s_read_gzip(self, buffer, size, n_read, err);
     return s_read_plain(self, buffer, size, n_read, err);
 }

@@ -1,7 +1,7 @@
 /* A stream of bytes from a plain or a gzipped file, told apart by the gzip magic 1f 8b.
  *
  * The end of the data is reported only when it is certain: a gzip file must hold whole members
- * with the right checksums and lengths and nothing behind the last one. zlib is used here only.
+ * with the right checksums and lengths and nothing behind the last one. ISA-L is used here only.
  */
 #ifndef DROVER_DATA_GZSTREAM_H
 #define DROVER_DATA_GZSTREAM_H
