@@ -72,6 +72,7 @@ rowcache_t *rowcache_new(uint32_t n_rows, uint32_t n_inputs)
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return NULL;
+    (void)madvise(memory, memory_bytes, MADV_HUGEPAGE); /* fewer page faults, where it can */
     rowcache_t *self = s_new(n_rows, n_inputs);
     if (!self) {
         munmap(memory, memory_bytes);

@@ -12,6 +12,10 @@
 /* Rows are read in pieces of about so many bytes. */
 #define PIECE_BYTES ((size_t)1 << 20)
 
+/* Room for so many bytes of rows is made at once, where a header has announced them; more only as
+ * they are read. Room that is not used takes no memory. */
+#define ROOM_BYTES ((size_t)64 << 20)
+
 static uint32_t s_get(const uint8_t *bytes)
 {
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
@@ -59,6 +63,9 @@ static int s_read_rows(gzstream_t *in, size_t n_rows, size_t max_rows, rows_t *r
     const char *path = gzstream_path(in);
     size_t n_keep = max_rows > 0 && max_rows < n_rows ? max_rows : n_rows;
     size_t n_piece = PIECE_BYTES / rows->row_bytes;
+    size_t n_first = ROOM_BYTES / rows->row_bytes;
+    if (rows_reserve(rows, n_keep < n_first ? n_keep : n_first) != 0)
+        return err_set(err, "%s: out of memory", path);
     for (size_t at = 0; at < n_rows;) {
         size_t n = n_rows - at < n_piece ? n_rows - at : n_piece;
         if (at < n_keep && n > n_keep - at)

@@ -3,8 +3,19 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #define FIRST_ROOM_BYTES ((size_t)64 * 1024)
+#define HUGE_BYTES       ((size_t)2 << 20)
+
+/* Fresh memory comes in large pages where there are such: 47 MB in small ones take 12,000 faults.
+ * The bytes are the same, so it does not matter whether the system does it. */
+static void s_advise(uint8_t *bytes, size_t n)
+{
+    size_t skipped = (HUGE_BYTES - (uintptr_t)bytes % HUGE_BYTES) % HUGE_BYTES;
+    if (n >= skipped + HUGE_BYTES)
+        (void)madvise(bytes + skipped, (n - skipped) / HUGE_BYTES * HUGE_BYTES, MADV_HUGEPAGE);
+}
 
 int rows_reserve(rows_t *self, size_t n_rows)
 {
@@ -20,6 +31,7 @@ int rows_reserve(rows_t *self, size_t n_rows)
     uint8_t *grown = realloc(self->bytes, room);
     if (!grown)
         return -1;
+    s_advise(grown, room);
     self->bytes = grown;
     self->room_bytes = room;
     return 0;
