@@ -17,9 +17,6 @@
 /* Unpacked at a time; its counts have 32 bits. */
 #define PART_BYTES ((uint32_t)1 << 30)
 
-/* So many used bytes stay in front of the input: ISA-L reads up to 8 bytes beyond a member. */
-#define BACK_BYTES 8
-
 struct gzstream {
     char *path;          /* owned */
     int fd;              /* -1 when the input lies in memory */
@@ -33,7 +30,7 @@ struct gzstream {
         IN_HEADER,
         IN_BODY,
         AT_END
-    } at; /* of a member, of a member, of all */
+    } at; /* of a member, the same, of all */
     uint8_t peeked[GZSTREAM_PEEK];
     size_t peek_at, peek_end; /* peeked[peek_at, peek_end) is still to be read */
 };
@@ -45,14 +42,11 @@ static int s_refill(gzstream_t *self, size_t n_wanted, err_t *err)
     if (self->n_next >= n_wanted || self->input_ended)
         return 0;
     assert(n_wanted <= INPUT_BYTES);
-    size_t n_back = (size_t)(self->next - self->input);
-    if (n_back > BACK_BYTES)
-        n_back = BACK_BYTES;
-    memmove(self->input, self->next - n_back, n_back + self->n_next);
-    uint8_t *next = self->input + n_back;
-    self->next = next;
+    if (self->n_next > 0)
+        memmove(self->input, self->next, self->n_next);
+    self->next = self->input;
     while (self->n_next < n_wanted) {
-        ssize_t n = read(self->fd, next + self->n_next, INPUT_BYTES - self->n_next);
+        ssize_t n = read(self->fd, self->input + self->n_next, INPUT_BYTES - self->n_next);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -110,10 +104,9 @@ static gzstream_t *s_new(const char *path)
 gzstream_t *gzstream_open(const char *path, err_t *err)
 {
     gzstream_t *self = s_new(path);
-    self->input = malloc(BACK_BYTES + INPUT_BYTES);
+    self->input = malloc(INPUT_BYTES);
     if (!self->input)
         abort();
-    self->next = self->input;
     self->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (self->fd < 0) {
         err_set_errno(err, "%s: cannot open", path);
@@ -164,12 +157,10 @@ static int s_read_plain(gzstream_t *self, uint8_t *buffer, size_t size, size_t *
     return 0;
 }
 
-/* Behind a member: begins the next one, or is at the end. */
+/* Behind a member: begins the next one, or is at the end. ISA-L has not read beyond the member: it
+ * is at most 8 bytes ahead, as many as the trailer has. */
 static int s_next_member(gzstream_t *self, err_t *err)
 {
-    size_t n_back = (size_t)self->inflate->read_in_length / 8; /* read, but not of the member */
-    self->next -= n_back;
-    self->n_next += n_back;
     self->at = AT_END;
     if (s_refill(self, 2, err) != 0)
         return -1;

@@ -131,6 +131,43 @@ static void test_members_are_joined(void **state)
     free(second);
 }
 
+/* Members, and a header, that lie across the ends of what is read from a file at a time. */
+static void test_members_lie_anywhere(void **state)
+{
+    const char *folder = *state;
+    enum {
+        N_MEMBERS = 9000,
+        N_NAME = 300000
+    };
+    err_t err = {{0}};
+    size_t n_packed = 0;
+    uint8_t *member = s_gzip((const uint8_t *)"abcdefg", 7, &n_packed);
+    size_t size = N_MEMBERS * n_packed + N_NAME + 1;
+    uint8_t *all = malloc(size);
+    uint8_t *out = malloc((size_t)7 * N_MEMBERS + 1);
+    assert_true(N_MEMBERS * n_packed > 256 * 1024);
+    memcpy(all, member, 10);
+    all[3] = 8; /* there is a name */
+    memset(all + 10, 'n', N_NAME);
+    all[10 + N_NAME] = 0;
+    memcpy(all + 11 + N_NAME, member + 10, n_packed - 10);
+    for (size_t i = 1; i < N_MEMBERS; i++)
+        memcpy(all + N_NAME + 1 + i * n_packed, member, n_packed);
+    char *path = scratch_write(folder, "members.gz", all, size);
+    for (size_t piece = 1; piece <= (size_t)7 * N_MEMBERS; piece *= 7) {
+        gzstream_t *in = gzstream_open(path, &err);
+        assert_int_equal(s_read_all(in, out, (size_t)7 * N_MEMBERS + 1, piece, &err),
+                         7 * N_MEMBERS);
+        for (size_t i = 0; i < N_MEMBERS; i++)
+            assert_memory_equal(out + 7 * i, "abcdefg", 7);
+        gzstream_destroy(&in);
+    }
+    free(path);
+    free(all);
+    free(out);
+    free(member);
+}
+
 static void test_damage_is_told(void **state)
 {
     const char *folder = *state;
@@ -201,6 +238,7 @@ int main(void)
         scratch_test(test_plain_and_gzip_give_the_same),
         cmocka_unit_test(test_peek_leaves_the_bytes),
         cmocka_unit_test(test_members_are_joined),
+        scratch_test(test_members_lie_anywhere),
         scratch_test(test_damage_is_told),
         scratch_test(test_unreadable_paths),
     };
