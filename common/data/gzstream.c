@@ -17,6 +17,12 @@
 /* Unpacked at a time; its counts have 32 bits. */
 #define PART_BYTES ((uint32_t)1 << 30)
 
+typedef enum {
+    IN_HEADER, /* of a member */
+    IN_BODY,   /* of a member, with its trailer */
+    AT_END,
+} place_t;
+
 struct gzstream {
     char *path;          /* owned */
     int fd;              /* -1 when the input lies in memory */
@@ -26,11 +32,7 @@ struct gzstream {
     bool input_ended;              /* nothing comes behind `next` */
     struct inflate_state *inflate; /* owned; NULL for a plain file */
     struct isal_gzip_header header;
-    enum {
-        IN_HEADER,
-        IN_BODY,
-        AT_END
-    } at; /* of a member, the same, of all */
+    place_t at; /* of a gzip file */
     uint8_t peeked[GZSTREAM_PEEK];
     size_t peek_at, peek_end; /* peeked[peek_at, peek_end) is still to be read */
 };
