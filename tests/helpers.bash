@@ -23,6 +23,8 @@ setup() {
 teardown() {
     local name
     for name in "${!background[@]}"; do
+        # the process by itself, too: it may not have come to lead its group yet
+        kill -KILL -- "${background[$name]}" 2>/dev/null || true
         kill -KILL -- "-${background[$name]}" 2>/dev/null || true
         wait "${background[$name]}" 2>/dev/null || true
         if [ -z "${BATS_TEST_COMPLETED:-}" ] && [ -s "$work/$name.log" ]; then
@@ -39,6 +41,7 @@ teardown() {
 start_background() {
     local name=$1
     shift
+    : >"$work/$name.log" # now: whoever looks for a line must not find one of before
     env --default-signal=INT,QUIT setsid "$@" >"$work/$name.log" 2>&1 </dev/null 3>&- &
     pid=$!
     background[$name]=$pid

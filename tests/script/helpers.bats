@@ -25,8 +25,23 @@ load ../helpers
     setup
 }
 
+@test "teardown ends a process that has only just begun" {
+    local i
+    for i in 1 2 3 4 5 6 7 8; do
+        start_background "young$i" sleep 1000
+    done
+}
+
 group_is_gone() {
     ! kill -0 -- "-$1" 2>/dev/null
+}
+
+@test "what a process of the same name wrote before is gone when another is started" {
+    start_background again echo ready
+    wait_exit 10 again
+    grep -qx ready again.log
+    start_background again sleep 1000
+    run ! grep -q ready again.log
 }
 
 @test "wait_for fails at its deadline" {
