@@ -33,17 +33,6 @@ int bench_parse_list(const char *option, const char *text, long min, long max, b
         at = end;
     }
 }
-static int s_compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double bench_median(double *values, uint32_t n)
-{
-    qsort(values, n, sizeof(double), s_compare);
-    return (values[(n - 1) / 2] + values[n / 2]) / 2;
-}
 
 int bench_kernels(settings_kernel_t setting, const char *names[2])
 {

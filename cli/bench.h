@@ -1,5 +1,5 @@
-/* What the commands of drover bench share: lists of numbers, medians, other work on the machine,
- * and how they end. */
+/* What the commands of drover bench share: lists of numbers, other work on the machine, and how
+ * they end. */
 #ifndef DROVER_CLI_BENCH_H
 #define DROVER_CLI_BENCH_H
 
@@ -43,9 +43,6 @@ typedef struct {
  * 0, or -1 with *err. */
 int bench_parse_list(const char *option, const char *text, long min, long max, bench_list_t *list,
                      err_t *err);
-
-/* Of n values, at least one; sorts them. */
-double bench_median(double *values, uint32_t n);
 
 /* The kernels that numerics.kernel asks for: "dense" and "sparse" for auto. Returns how many. */
 int bench_kernels(settings_kernel_t setting, const char *names[2]);

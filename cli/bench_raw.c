@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "cli/bench.h"
 #include "cli/bench_children.h"
+#include "math/median.h"
 
 #define RATE      0x1p-10F
 #define LINGER_MS 0
@@ -206,7 +207,7 @@ static int s_run(raw_t *self, children_t *children, double *step_ms, err_t *err)
         r = children_receive(children, REPORT_STEP, &report, err);
         steps[i] = report.step_ms;
     }
-    *step_ms = bench_median(steps + plan->n_warm, plan->n_steps - plan->n_warm);
+    *step_ms = median_of(steps + plan->n_warm, plan->n_steps - plan->n_warm);
     free(steps);
     return r;
 }

@@ -12,6 +12,7 @@
 #include "cli/bench_children.h"
 #include "data/dataset.h"
 #include "math/bold_driver.h"
+#include "math/median.h"
 #include "parameter_server/server.h"
 #include "proto/link.h"
 #include "proto/wire.h"
@@ -194,7 +195,7 @@ static void s_conclude(bench_t *self, const report_t *last, bench_result_t *resu
     uint32_t n = plan->n_steps - plan->n_warm;
     const link_traffic_t *from = &self->before.traffic, *to = &last->traffic;
     *result = (bench_result_t){
-        .step_ms = bench_median(self->step_ms + plan->n_warm, n),
+        .step_ms = median_of(self->step_ms + plan->n_warm, n),
         .sent_bytes = (double)(to->bytes_out - from->bytes_out) / n,
         .received_bytes = (double)(to->bytes_in - from->bytes_in) / n,
         .sent_messages = (double)(to->messages_out - from->messages_out) / n,

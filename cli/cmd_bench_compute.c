@@ -10,6 +10,7 @@
 #include "cli/run_data.h"
 #include "data/synth.h"
 #include "math/blas.h"
+#include "math/median.h"
 #include "math/rng.h"
 
 #define MOST_ROUNDS 1000
@@ -91,7 +92,7 @@ static void s_print_head(const plan_t *plan, const bench_step_t *step, const dat
 
 static void s_print_row(const plan_t *plan, double flop, row_t *row, double sgemm, bool first)
 {
-    double ms = bench_median(row->ms, (uint32_t)plan->n_rounds); /* sorted from here on */
+    double ms = median_of(row->ms, (uint32_t)plan->n_rounds); /* sorted from here on */
     double gflops = flop / ms * 1e-6, done = row->flop_done / ms * 1e-6;
     double rows_per_s = (double)row->pass.rows / ms * 1000;
     if (!plan->json) {
@@ -138,7 +139,7 @@ static void s_measure(const plan_t *plan, const bench_step_t *step, const datase
     double flop = bench_flop(step), others = bench_others(&load);
     s_print_head(plan, step, data, rows[0].pass.rows, others);
     for (int i = 0; i < plan->threads.n; i++) {
-        double peak = bench_median(sgemm[i], (uint32_t)plan->n_rounds);
+        double peak = median_of(sgemm[i], (uint32_t)plan->n_rounds);
         for (int k = 0; k < n_kernels; k++)
             s_print_row(plan, flop, &rows[i * n_kernels + k], peak, i + k == 0);
     }

@@ -7,6 +7,7 @@
 #include "cli/bench.h"
 #include "cli/bench_processes.h"
 #include "cli/commands.h"
+#include "math/median.h"
 
 #define MOST_ROUNDS 100
 
@@ -98,7 +99,7 @@ static void s_print(plan_t *plan, double others)
                      plan->n_workers, plan->n_workers == 1 ? "" : "s", plan->n_rounds,
                      others * 100);
     for (int i = 0; i < N_MEASURED; i++) {
-        double median = bench_median(plan->ms[i], (uint32_t)plan->n_rounds); /* and sorted */
+        double median = median_of(plan->ms[i], (uint32_t)plan->n_rounds); /* and sorted */
         double least = plan->ms[i][0], most = plan->ms[i][plan->n_rounds - 1];
         if (!plan->json) {
             (void)printf("%-53s %8.0f %7.0f %7.0f\n", shown[i].text, median, least, most);

@@ -6,6 +6,7 @@
 #include "cli/bench_raw.h"
 #include "cli/bench_simulate.h"
 #include "cli/commands.h"
+#include "math/median.h"
 
 #define ROUNDS 3 /* of drover and the raw loop in turn */
 
@@ -39,8 +40,8 @@ static int s_measure_step(uint32_t n_steps, step_row_t *row, err_t *err)
             return err_prefix(err, "%u parameters, %u workers", row->n_params, row->n_workers);
         drover_ms[i] = result.step_ms;
     }
-    row->drover_ms = bench_median(drover_ms, ROUNDS);
-    row->raw_ms = bench_median(raw_ms, ROUNDS);
+    row->drover_ms = median_of(drover_ms, ROUNDS);
+    row->raw_ms = median_of(raw_ms, ROUNDS);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "cli/bench_processes.h"
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "math/median.h"
 
 #define MOST_ROUNDS  100
 #define MOST_METRICS ((size_t)1 << 30) /* bytes of metrics.jsonl */
@@ -57,7 +58,7 @@ static int s_read_steps(const char *output, int n_steps, int round, row_t *row, 
     if (r == 0 && n != n_steps)
         r = err_set(err, "%s: %d steps, expected %d", path, n, n_steps);
     if (r == 0) {
-        row->step_ms[round] = bench_median(ms + n_warm, (uint32_t)(n - n_warm));
+        row->step_ms[round] = median_of(ms + n_warm, (uint32_t)(n - n_warm));
         row->least_ms = round == 0 ? ms[n_warm] : fmin(row->least_ms, ms[n_warm]);
     }
     free(ms);
@@ -114,10 +115,10 @@ static void s_print_row(const plan_t *plan, const row_t *row, const row_t *one, 
     double ms[MOST_ROUNDS], one_ms[MOST_ROUNDS], whole_s[MOST_ROUNDS], efficiency = (double)NAN;
     memcpy(ms, row->step_ms, sizeof(ms));
     memcpy(whole_s, row->whole_s, sizeof(whole_s));
-    double median = bench_median(ms, n), whole = bench_median(whole_s, n); /* and sorted */
+    double median = median_of(ms, n), whole = median_of(whole_s, n); /* and sorted */
     if (one) {
         memcpy(one_ms, one->step_ms, sizeof(one_ms));
-        efficiency = bench_median(one_ms, n) / (median * row->n_workers * row->n_threads);
+        efficiency = median_of(one_ms, n) / (median * row->n_workers * row->n_threads);
     }
     if (!plan->json) {
         (void)printf("%-6s %7u %7u %8.2f %7.2f to %6.2f %7.2f %10.0f ", row->kernel, row->n_workers,

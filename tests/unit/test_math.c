@@ -11,6 +11,7 @@
 #include "math/elementary.h"
 #include "math/blas.h"
 #include "math/loss.h"
+#include "math/median.h"
 #include "math/rng.h"
 #include "math/sampler.h"
 #include "math/vec.h"
@@ -373,6 +374,16 @@ static void test_blas_uses_the_best_core(void **state)
     assert_non_null(strstr(err.text, "expected Nehalem"));
 }
 
+static void test_median(void **state)
+{
+    (void)state;
+    double odd[] = {5, -1, 3}, even[] = {4, 1, 9, 2}, one[] = {7};
+    assert_true(median_of(odd, 3) == 3);
+    assert_true(odd[0] == -1 && odd[2] == 5);
+    assert_true(median_of(even, 4) == 3);
+    assert_true(median_of(one, 1) == 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_activation_does_not_depend_on_position),
         cmocka_unit_test(test_activation_names),
         cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_median),
         cmocka_unit_test(test_best_core_of_a_cpu),
         cmocka_unit_test(test_gemm_all_transposes),
         cmocka_unit_test(test_blas_uses_the_best_core),

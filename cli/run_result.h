@@ -1,0 +1,32 @@
+/* What a run leaves in its folder behind its last step, besides the model: the evaluation on the
+ * test data in tables, samples and mistakes, the pictures; and its summary on standard output. */
+#ifndef DROVER_CLI_RUN_RESULT_H
+#define DROVER_CLI_RUN_RESULT_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "data/dataset.h"
+#include "math/model.h"
+#include "parameter_server/server.h"
+
+/* All borrowed. */
+typedef struct {
+    const char *folder;
+    uint64_t seed; /* which test rows are shown */
+    const model_t *model;
+    const float *params;         /* (P) what the run leaves */
+    const dataset_t *test;       /* NULL when there is none */
+    const server_record_t *last; /* of the last step */
+    const double *costs;         /* (n_steps) */
+    const double *accuracies;    /* (n_steps) */
+    uint32_t n_steps;
+    double step_ms;    /* median of this process's steps; 0 without any */
+    int64_t opened_ms; /* clock_ms when the training began */
+} run_result_t;
+
+/* Evaluates where there are test data and writes everything. A picture that cannot be drawn is an
+ * error in the log only. Returns 0, or -1 with *err. */
+int run_result_write(const run_result_t *self, err_t *err);
+
+#endif
