@@ -34,7 +34,8 @@ struct run {
     const settings_t *settings; /* borrowed */
     char *folder;               /* owned, as all that follows */
     dataset_t *train;
-    dataset_t *test; /* NULL when there is none */
+    dataset_t *validation; /* NULL when there is none, as the next */
+    dataset_t *test;
     model_t model;
     output_t *output;
     progress_t *progress;
@@ -91,6 +92,8 @@ static int s_check_checkpoint(const run_t *self, const checkpoint_info_t *info,
         what = "another training.block_rows";
     else if (state->batch_rows != (uint32_t)settings->training.batch_rows)
         what = "another training.batch_rows";
+    else if (state->validation != settings->data.validation)
+        what = "another data.validation";
     else if (key) {
         (void)snprintf(optimizer, sizeof(optimizer), "another %s", key);
         what = optimizer;
@@ -228,6 +231,7 @@ run_t *run_new(const settings_t *settings, bool resume, err_t *err)
     self->settings = settings;
     self->lock = -1;
     if (run_data_load(settings, &self->train, &self->test, err) != 0 ||
+        run_data_split(settings, self->train, &self->validation, err) != 0 ||
         run_data_model(settings, self->train, &self->model, err) != 0 ||
         (self->test && run_data_check(&self->model, self->test, "test", err) != 0))
         goto fail;
@@ -254,6 +258,7 @@ void run_destroy(run_t **self_p)
         close(self->lock);
     server_record_destroy(&self->last);
     dataset_destroy(&self->train);
+    dataset_destroy(&self->validation);
     dataset_destroy(&self->test);
     free(self->folder);
     free(self->init);
@@ -280,6 +285,7 @@ server_job_t run_job(const run_t *self, const char *bind)
         .audit = settings->server.audit,
         .bind = bind,
         .data = self->train,
+        .validation = self->validation,
         .weights = self->init,
         .init = (model_init_t)settings->model.init,
     };
@@ -400,6 +406,7 @@ static int s_checkpoint(const run_t *self, err_t *err)
         .learning_rate = self->settings->training.learning_rate,
         .block_rows = (uint32_t)self->settings->training.block_rows,
         .batch_rows = (uint32_t)self->settings->training.batch_rows,
+        .validation = self->settings->data.validation,
         .run = self->last->run,
         .optimizer = self->last->optimizer, /* borrowed for the call */
     };

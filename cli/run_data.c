@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "math/split.h"
 
 /* The four files: by role, else those in data.path. */
 static int s_find_files(const settings_t *settings, data_files_t *files, err_t *err)
@@ -69,6 +70,31 @@ int run_data_load(const settings_t *settings, dataset_t **train, dataset_t **tes
         if (!loads[i].data)
             return err_set(err, "%s", loads[i].err.text);
     return 0;
+}
+
+int run_data_split(const settings_t *settings, dataset_t *train, dataset_t **validation, err_t *err)
+{
+    double part = settings->data.validation;
+    size_t n_rows = dataset_rows(train);
+    if (part == 0)
+        return 0;
+    if (n_rows > UINT32_MAX)
+        return err_set(err, "the training data has %zu rows, expected fewer than 2^32", n_rows);
+    uint8_t *held = malloc(n_rows);
+    if (!held)
+        abort();
+    int r = 0;
+    if (split_rows(dataset_labels(train), (uint32_t)n_rows, settings->training.seed, part, held) >
+        0)
+        *validation = dataset_cut(train, held);
+    else
+        r = err_set(
+            err,
+            "data.validation: %g of each class's rows is less than one row of %zu, expected "
+            "a larger part",
+            part, n_rows);
+    free(held);
+    return r;
 }
 
 int run_data_check(const model_t *model, const dataset_t *data, const char *which, err_t *err)

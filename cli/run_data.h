@@ -11,6 +11,11 @@
  * Returns 0, or -1 with *err and what was loaded the caller's all the same. */
 int run_data_load(const settings_t *settings, dataset_t **train, dataset_t **test, err_t *err);
 
+/* Takes data.validation's part of the training rows out of train: *validation, the caller's, stays
+ * NULL when that is 0. Returns 0, or -1 with *err. */
+int run_data_split(const settings_t *settings, dataset_t *train, dataset_t **validation,
+                   err_t *err);
+
 /* The network of the settings over so many inputs, its classes without weights. Returns 0, or -1
  * with *err. */
 int run_data_network(const settings_t *settings, size_t n_inputs, model_t *model, err_t *err);

@@ -45,6 +45,8 @@ static void s_set_state(safetensors_t *file, const checkpoint_state_t *state, si
     s_set_double(file, "learning_rate", state->learning_rate);
     s_set_u64(file, "block_rows", state->block_rows);
     s_set_u64(file, "batch_rows", state->batch_rows);
+    if (state->validation > 0)
+        s_set_double(file, "validation", state->validation);
     s_set_u64(file, "run", state->run);
     s_set_double(file, "bold_driver.up", optimizer->driver.up);
     s_set_double(file, "bold_driver.down", optimizer->driver.down);
@@ -85,6 +87,8 @@ static uint64_t s_digest(const checkpoint_info_t *info, const float *params,
             n += snprintf(text + n, sizeof(text) - (size_t)n, " %" PRIx64 " %" PRIx64,
                           wire_digest(optimizer->kept_weights, bytes),
                           wire_digest(optimizer->kept_gradient, bytes));
+        if (state->validation > 0)
+            n += snprintf(text + n, sizeof(text) - (size_t)n, " validation %a", state->validation);
         optimizer_file_print(optimizer, model_params(&info->model), rest);
         n += snprintf(text + n, sizeof(text) - (size_t)n, "%s", rest);
     }
@@ -219,6 +223,8 @@ static int s_read_state(const safetensors_t *file, const char *path, size_t n_pa
         model_file_real(file, path, "learning_rate", &state->learning_rate, err) != 0 ||
         model_file_number(file, path, "block_rows", UINT32_MAX, &block_rows, err) != 0 ||
         model_file_number(file, path, "batch_rows", UINT32_MAX, &batch_rows, err) != 0 ||
+        (safetensors_meta(file, "validation") &&
+         model_file_real(file, path, "validation", &state->validation, err) != 0) ||
         model_file_number(file, path, "run", UINT64_MAX, &state->run, err) != 0 ||
         model_file_real(file, path, "bold_driver.up", &driver->up, err) != 0 ||
         model_file_real(file, path, "bold_driver.down", &driver->down, err) != 0 ||

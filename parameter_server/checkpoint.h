@@ -27,6 +27,7 @@ typedef struct {
     double fraction;      /* of the sample */
     double learning_rate; /* of the first step */
     uint32_t block_rows, batch_rows;
+    double validation; /* part of the rows that was held out */
     uint64_t run;
     optimizer_state_t optimizer; /* owned by who holds the struct */
 } checkpoint_state_t;

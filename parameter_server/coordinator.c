@@ -42,6 +42,24 @@ static double s_now_ms(const coordinator_t *self)
     return self->ports.dispatch.now_ms(self->ports.dispatch.context);
 }
 
+static dispatch_rows_t s_rows_of(const dataset_t *data)
+{
+    return (dispatch_rows_t){dataset_images(data), dataset_labels(data),
+                             (uint32_t)dataset_rows(data)};
+}
+
+/* What is held out is a function of data, seed and how many rows it is. */
+static void s_name_rows(const server_job_t *job, char name[WIRE_DIGEST_SIZE])
+{
+    char text[128];
+    name[0] = '\0';
+    if (!job->validation)
+        return;
+    int n = snprintf(text, sizeof(text), "%" PRIu64 " %zu", job->sampler.seed,
+                     dataset_rows(job->validation));
+    (void)snprintf(name, WIRE_DIGEST_SIZE, "%016" PRIx64, wire_digest(text, (size_t)n));
+}
+
 coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *ports,
                                const dispatch_planes_t *planes)
 {
@@ -61,9 +79,9 @@ coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *por
         .sampler = job->sampler,
         .strict = job->strict,
         .audit = job->audit,
-        .images = dataset_images(job->data),
-        .labels = dataset_labels(job->data),
+        .rows[0] = s_rows_of(job->data),
     };
+    s_name_rows(job, work.rows_name);
     memcpy(work.kernel, job->kernel, sizeof(work.kernel));
     (void)snprintf(work.digest, sizeof(work.digest), "%s", dataset_digest(job->data));
     self->dispatcher = dispatcher_new(&work, &ports->dispatch, planes);

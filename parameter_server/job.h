@@ -26,6 +26,7 @@ typedef struct {
     const char *bind;            /* borrowed, for server_new only */
     link_t *control;             /* bound there already; owned by server_new. NULL: it does so */
     const dataset_t *data;       /* the training set; borrowed for the server's life */
+    const dataset_t *validation; /* what was held out of it, or NULL; borrowed likewise */
     char kernel[32];             /* for all workers; empty: that of the first */
     /* (P) to begin with, borrowed, for server_new only; NULL: drawn from the sampler's seed. */
     const float *weights;

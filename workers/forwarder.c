@@ -93,7 +93,8 @@ static bool s_fits(const forwarder_t *self, const wire_welcome_t *job)
     const sampler_t *a = &self->job.sampler, *b = &job->sampler;
     return model_same(&self->job.model, &job->model) && a->seed == b->seed &&
            a->fraction == b->fraction && a->n_rows == b->n_rows && a->block_rows == b->block_rows &&
-           a->batch_rows == b->batch_rows && strcmp(self->job.digest, job->digest) == 0;
+           a->batch_rows == b->batch_rows && self->job.evaluation_rows == job->evaluation_rows &&
+           strcmp(self->job.digest, job->digest) == 0 && strcmp(self->job.rows, job->rows) == 0;
 }
 
 /* A job. The dispatcher of the same one goes on with its workers. */
@@ -123,12 +124,13 @@ static int s_set_up(forwarder_t *self)
         .sampler = job->sampler,
         .strict = true,
         .audit = job->audit,
-        .images = rowcache_images(rows),
-        .labels = rowcache_labels(rows),
+        .rows[0] = {rowcache_images(rows), rowcache_labels(rows),
+                    job->sampler.n_rows + job->evaluation_rows},
         .has = s_has_rows,
         .has_context = rows,
     };
     memcpy(work.digest, job->digest, sizeof(work.digest));
+    memcpy(work.rows_name, job->rows, sizeof(work.rows_name));
     (void)snprintf(work.kernel, sizeof(work.kernel), "%s", session_kernel(self->session));
     self->dispatcher = dispatcher_new(&work, &self->ports.below, &planes);
     wire_t hello = {.type = WIRE_HELLO, .hello = self->first_hello};

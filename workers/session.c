@@ -99,10 +99,17 @@ static void s_rejoin(session_t *self, int64_t now_ms)
     self->hello_due_ms = now_ms;
 }
 
+/* The rows that have numbers: the training set's and those to evaluate on. */
+static uint32_t s_n_rows(const wire_welcome_t *job)
+{
+    return job->sampler.n_rows + job->evaluation_rows;
+}
+
 /* May rows of one job serve another? */
 static bool s_same_rows(const wire_welcome_t *a, const wire_welcome_t *b)
 {
-    return strcmp(a->digest, b->digest) == 0 && a->sampler.n_rows == b->sampler.n_rows &&
+    return strcmp(a->digest, b->digest) == 0 && strcmp(a->rows, b->rows) == 0 &&
+           a->sampler.n_rows == b->sampler.n_rows && a->evaluation_rows == b->evaluation_rows &&
            a->model.n_inputs == b->model.n_inputs &&
            model_classes(&a->model) == model_classes(&b->model);
 }
@@ -134,14 +141,16 @@ static void s_on_welcome(session_t *self, const wire_t *message, int64_t now_ms)
         self->old_rows = self->rows;
         self->rows = NULL;
     }
+    uint32_t n_rows = s_n_rows(job);
+    bool own = self->data && !job->rows[0]; /* else its rows have other numbers than ours */
     if (!self->rows)
-        self->rows = self->data ? rowcache_of(self->data, job->sampler.n_rows)
-                                : rowcache_new(job->sampler.n_rows, job->model.n_inputs);
+        self->rows =
+            own ? rowcache_of(self->data, n_rows) : rowcache_new(n_rows, job->model.n_inputs);
     if (!self->rows) {
         self->refusal = (wire_refusal_t){.reason = WIRE_REFUSED_SHAPE};
         (void)snprintf(self->refusal.text, sizeof(self->refusal.text),
                        "its job has %u rows of %u bytes, more than can be mapped into memory",
-                       job->sampler.n_rows, job->model.n_inputs);
+                       n_rows, job->model.n_inputs);
         self->state = STATE_REFUSED;
         return;
     }
@@ -326,7 +335,7 @@ void session_ready(session_t *self, int64_t now_ms)
 
 void session_want_rows(session_t *self, uint32_t first, uint32_t n_rows)
 {
-    if (self->rows && n_rows > 0 && (uint64_t)first + n_rows <= self->job.sampler.n_rows)
+    if (self->rows && n_rows > 0 && (uint64_t)first + n_rows <= s_n_rows(&self->job))
         rowcache_want(self->rows, first, first + n_rows);
 }
 

@@ -88,7 +88,8 @@ typedef struct settings {
         char *train_labels;
         char *test_images;
         char *test_labels;
-        int train_rows; /* 0 = all */
+        int train_rows;    /* 0 = all */
+        double validation; /* part of them that is held out; 0 = none */
     } data;
     struct {
         int steps;

@@ -189,6 +189,32 @@ int dataset_load_images(const char *path, size_t max_rows, uint8_t **images, siz
     return r;
 }
 
+dataset_t *dataset_cut(dataset_t *self, const uint8_t *held)
+{
+    size_t D = self->n_inputs, n_held = 0, n_left = 0;
+    dataset_t *part = malloc(sizeof(*part));
+    for (size_t r = 0; r < self->n_rows; r++)
+        n_held += held[r];
+    assert(n_held > 0 && n_held < self->n_rows);
+    if (!part)
+        abort();
+    *part = *self;
+    part->images = malloc(n_held * D);
+    part->labels = malloc(n_held);
+    if (!part->images || !part->labels)
+        abort();
+    part->n_rows = 0;
+    for (size_t r = 0; r < self->n_rows; r++) {
+        dataset_t *to = held[r] ? part : self;
+        size_t *at = held[r] ? &part->n_rows : &n_left;
+        memmove(to->images + *at * D, self->images + r * D, D);
+        to->labels[*at] = self->labels[r];
+        (*at)++;
+    }
+    self->n_rows = n_left;
+    return part;
+}
+
 size_t dataset_rows(const dataset_t *self)
 {
     return self->n_rows;

@@ -31,6 +31,10 @@ dataset_t *dataset_load(const char *images_path, const char *labels_path, size_t
 int dataset_load_images(const char *path, size_t max_rows, uint8_t **images, size_t *n_rows,
                         size_t *n_inputs, err_t *err);
 
+/* Moves the rows with held(rows) 1, some of them and not all, to a data set of their own, in their
+ * order. Both keep the digest of the whole: it names the data, and not which part. Never NULL. */
+dataset_t *dataset_cut(dataset_t *self, const uint8_t *held);
+
 size_t dataset_rows(const dataset_t *self);
 size_t dataset_inputs(const dataset_t *self);         /* bytes a row */
 size_t dataset_classes(const dataset_t *self);        /* largest label + 1 */

@@ -356,6 +356,15 @@ static void s_lose(dispatcher_t *self, uint32_t id)
     dispatcher_orphan(self, id);
 }
 
+/* Rows to serve, in all. */
+static uint32_t s_n_rows(const dispatcher_t *self)
+{
+    uint32_t n = 0;
+    for (int i = 0; i < DISPATCH_PARTS; i++)
+        n += self->job.rows[i].n_rows;
+    return n;
+}
+
 static void s_on_hello(dispatcher_t *self, const wire_peer_t *peer, const wire_t *in)
 {
     wire_refusal_t refusal;
@@ -372,6 +381,8 @@ static void s_on_hello(dispatcher_t *self, const wire_peer_t *peer, const wire_t
     welcome->sampler = self->job.sampler;
     welcome->heartbeat_ms = HEARTBEAT_MS;
     welcome->audit = self->job.audit;
+    welcome->evaluation_rows = s_n_rows(self) - self->job.sampler.n_rows;
+    memcpy(welcome->rows, self->job.rows_name, sizeof(welcome->rows));
     (void)snprintf(welcome->digest, sizeof(welcome->digest), "%s", self->job.digest);
     (void)snprintf(welcome->kernel, sizeof(welcome->kernel), "%s",
                    membership_kernel(self->members));
@@ -516,13 +527,32 @@ static void s_expire(dispatcher_t *self)
 
 /* Data */
 
+static void s_copy_rows(const dispatcher_t *self, uint32_t first, uint32_t n_rows, uint8_t *images,
+                        uint8_t *labels)
+{
+    size_t D = self->job.model.n_inputs;
+    for (const dispatch_rows_t *part = self->job.rows; n_rows > 0; part++) {
+        if (first >= part->n_rows) {
+            first -= part->n_rows;
+            continue;
+        }
+        uint32_t n = part->n_rows - first < n_rows ? part->n_rows - first : n_rows;
+        memcpy(images, part->images + first * D, n * D);
+        memcpy(labels, part->labels + first, n);
+        images += n * D;
+        labels += n;
+        n_rows -= n;
+        first = 0;
+    }
+}
+
 void dispatcher_fetch(dispatcher_t *self, const wire_peer_t *peer, wire_status_t status,
                       const wire_t *in)
 {
     size_t n_inputs = self->job.model.n_inputs;
     uint64_t first = in->fetch.first, n_rows = in->fetch.n_rows;
     if (status != WIRE_OK || in->type != WIRE_FETCH || in->run != self->job.run || n_rows == 0 ||
-        first + n_rows > self->job.sampler.n_rows ||
+        n_rows > WIRE_MAX_ROWS || first + n_rows > s_n_rows(self) ||
         (n_rows > 1 && n_rows * n_inputs > WIRE_MAX_ROWS_BYTES)) {
         log_warn_limited("data.bad", "?", "a request for rows that cannot be served: %s",
                          status != WIRE_OK ? wire_status_text(status) : "wrong run, type or range");
@@ -534,9 +564,11 @@ void dispatcher_fetch(dispatcher_t *self, const wire_peer_t *peer, wire_status_t
     wire_t *out = s_message(self, WIRE_ROWS);
     out->rows.first = (uint32_t)first;
     out->rows.n_rows = (uint32_t)n_rows;
-    out->rows.labels = self->job.labels + first;
+    uint8_t labels[WIRE_MAX_ROWS];
+    out->rows.labels = labels;
     frame_t rows = {.present = false};
-    frame_copy_of(&rows, self->job.images + first * n_inputs, n_rows * n_inputs);
+    frame_new(&rows, n_rows * n_inputs);
+    s_copy_rows(self, (uint32_t)first, (uint32_t)n_rows, frame_data(&rows), labels);
     self->ports.data(self->ports.context, peer, out, &rows);
 }
 

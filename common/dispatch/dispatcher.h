@@ -19,6 +19,8 @@
 #include "proto/frame.h"
 #include "proto/wire.h"
 
+#define DISPATCH_PARTS 3 /* of the rows to serve: training, validation, test */
+
 /* Where messages go. A port takes the frame in any case. */
 typedef struct {
     void *context;
@@ -37,6 +39,13 @@ typedef struct {
     char gradients[WIRE_PLANE_SIZE];
 } dispatch_planes_t;
 
+/* Rows of a data set, borrowed: images(n_rows, n_inputs), labels(n_rows). */
+typedef struct {
+    const uint8_t *images;
+    const uint8_t *labels;
+    uint32_t n_rows;
+} dispatch_rows_t;
+
 /* What workers are let in for. */
 typedef struct {
     uint64_t run;
@@ -47,10 +56,10 @@ typedef struct {
     char kernel[WIRE_KERNEL_SIZE]; /* empty: that of the first worker let in */
     bool strict;                   /* one kernel for all */
     double audit;                  /* part of the blocks, 0 to 1, that two workers compute */
-    /* The training set's rows to serve, borrowed: images (n_rows, n_inputs), labels (n_rows), of
-     * which [first, end) are there when `has` says so; all of them when that is NULL. */
-    const uint8_t *images;
-    const uint8_t *labels;
+    /* The rows to serve, by their numbers: the training set's, and behind them those to evaluate
+     * on. [first, end) are there when `has` says so; all of them when that is NULL. */
+    dispatch_rows_t rows[DISPATCH_PARTS];
+    char rows_name[WIRE_DIGEST_SIZE]; /* WELCOME's `rows` */
     bool (*has)(const void *context, uint32_t first, uint32_t end);
     const void *has_context;
 } dispatch_job_t;

@@ -106,7 +106,10 @@ typedef struct {
     char data[WIRE_PLANE_SIZE]; /* where the other planes are: ":port" or ".suffix" */
     char weights[WIRE_PLANE_SIZE];
     char gradients[WIRE_PLANE_SIZE];
-    double audit; /* part of the nodes, 0 to 1, that a relay has computed twice */
+    double audit;                /* part of the nodes, 0 to 1, that a relay has computed twice */
+    uint32_t evaluation_rows;    /* of numbers behind the training set's */
+    char rows[WIRE_DIGEST_SIZE]; /* tells which rows have which numbers, when they are not just
+                                    those of the digest; empty when they are */
 } wire_welcome_t;
 
 typedef struct {

@@ -144,11 +144,14 @@ static void s_take_welcome(reader_t *reader, wire_welcome_t *welcome)
     welcome->audit = s_take_double(reader);
     s_take_loss(reader, &welcome->model);
     welcome->sampler.batch_rows = s_take_u32(reader);
+    welcome->evaluation_rows = s_take_u32(reader);
+    s_take_text(reader, welcome->rows, sizeof(welcome->rows));
     if (reader->bad || model_check(&welcome->model, NULL) != 0 ||
         !(welcome->sampler.fraction > 0 && welcome->sampler.fraction <= 1) ||
         !(welcome->audit >= 0 && welcome->audit <= 1) || welcome->sampler.n_rows < 1 ||
         welcome->sampler.block_rows < 1 || welcome->sampler.block_rows > 65536 ||
         welcome->sampler.batch_rows > welcome->sampler.n_rows || welcome->heartbeat_ms < 1 ||
+        welcome->evaluation_rows > UINT32_MAX - welcome->sampler.n_rows ||
         sampler_blocks(&welcome->sampler) > WIRE_MAX_BLOCKS)
         reader->bad = true;
 }

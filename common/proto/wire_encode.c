@@ -57,6 +57,8 @@ static void s_put_welcome(msgpack_packer *p, const wire_welcome_t *welcome)
     msgpack_pack_double(p, welcome->audit);
     s_put_loss(p, &welcome->model);
     s_put_uint(p, welcome->sampler.batch_rows);
+    s_put_uint(p, welcome->evaluation_rows);
+    s_put_text(p, welcome->rows);
 }
 
 static void s_put_member(msgpack_packer *p, const wire_member_t *member)

@@ -87,7 +87,7 @@ class Job:
     def __init__(self, run, incarnation, fields):
         (self.worker, self.n_inputs, layers, self.seed, self.fraction, self.n_rows,
          self.block_rows, self.digest, self.kernel, self.heartbeat_ms, *self.planes, _, loss,
-         class_weights, batch_rows) = fields
+         class_weights, batch_rows, self.n_evaluation_rows, _) = fields
         self.run, self.incarnation = run, incarnation
         if loss != "sse" or class_weights or batch_rows or any(
                 kind != "dense" or f not in ("tanh", "sigmoid") or dropout > 0

@@ -151,6 +151,8 @@ static void s_assert_fields(const wire_t *seen, const wire_t *expected)
         assert_string_equal(seen->welcome.weights, expected->welcome.weights);
         assert_string_equal(seen->welcome.gradients, expected->welcome.gradients);
         assert_true(seen->welcome.audit == expected->welcome.audit);
+        assert_int_equal(seen->welcome.evaluation_rows, expected->welcome.evaluation_rows);
+        assert_string_equal(seen->welcome.rows, expected->welcome.rows);
         break;
     case WIRE_REFUSED:
         assert_int_equal(seen->refusal.reason, expected->refusal.reason);
@@ -379,7 +381,7 @@ static uint8_t *s_packed(const char *text, size_t *size)
 #define LAYERS      "[['dense' 64 'tanh' d0 0 0 0] ['dense' 10 'sigmoid' d0 0 0 0]]"
 #define SAMPLER     "1 d0.7 60000 512"
 #define PLANES      "':1' ':2' ':3' d0 'sse' [] 0"
-#define WELCOME(xs) HEAD(2) "[" xs "]]"
+#define WELCOME(xs) HEAD(2) "[" xs " 0 '']]" /* and no rows to evaluate on */
 #define SPEEDS      "'u' 1 2 d1 d2 d0.5 dnan d1 d9 "
 #define REPORT(xs)  HEAD(15) "['server' " SPEEDS "'' " xs "]]"
 #define MEMBER      "1 'n' 'h' 'k' 4 1 'active' d1 1 1 1 1 1"
@@ -537,6 +539,12 @@ static const struct {
      WIRE_BAD_FIELD},
     {"WELCOME, a fraction of 32 bits", WELCOME("1 784 " LAYERS "1 f 60000 512 'd' 'k' 100" PLANES),
      WIRE_BAD_FIELD},
+    {"WELCOME with rows to evaluate on",
+     HEAD(2) "[1 784 " LAYERS SAMPLER "'d' 'k' 100" PLANES " 4294907295 'r']]", WIRE_OK},
+    {"WELCOME with more rows than have numbers",
+     HEAD(2) "[1 784 " LAYERS SAMPLER "'d' 'k' 100" PLANES " 4294907296 'r']]", WIRE_BAD_FIELD},
+    {"WELCOME without a name of its rows",
+     HEAD(2) "[1 784 " LAYERS SAMPLER "'d' 'k' 100" PLANES " 0]]", WIRE_BAD_FIELD},
     {"WELCOME, no rows", WELCOME("1 784 " LAYERS "1 d1 0 512 'd' 'k' 100" PLANES), WIRE_BAD_FIELD},
     {"WELCOME, blocks of no rows", WELCOME("1 784 " LAYERS "1 d1 9 0 'd' 'k' 100" PLANES),
      WIRE_BAD_FIELD},

@@ -47,6 +47,8 @@ static inline wire_t wire_sample(wire_type_t type)
             .weights = ":5572",
             .gradients = ".gradients",
             .audit = 0.05,
+            .evaluation_rows = 16000,
+            .rows = "fedcba98",
         };
         break;
     case WIRE_REFUSED:
