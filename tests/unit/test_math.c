@@ -14,6 +14,7 @@
 #include "math/median.h"
 #include "math/rng.h"
 #include "math/sampler.h"
+#include "math/simd.h"
 #include "math/vec.h"
 
 /* The known-answer vectors that Random123 publishes for philox4x32 with 10 rounds. */
@@ -55,6 +56,35 @@ static void test_rng_fill_is_the_counter_layout(void **state)
     const uint32_t counter[4] = {0, 5, 0, RNG_INIT};
     rng_philox(counter, key, word);
     assert_int_equal(far, word[0]);
+}
+
+/* Any number of words from anywhere, also over the end of a counter's low word, on each path. */
+static void test_rng_fill_in_bulk(void **state)
+{
+    (void)state;
+    enum {
+        MOST = 70
+    };
+    const uint64_t seed = 0x299f31d0a4093822, base = ((uint64_t)7 << 34) - 48;
+    const uint32_t key[2] = {0xa4093822, 0x299f31d0};
+    uint32_t seen[MOST + 1], word[4];
+    for (simd_path_t path = SIMD_C; path <= SIMD_AVX512; path++) {
+        simd_limit(path);
+        for (uint64_t first = base; first < base + 8; first++) {
+            for (size_t n = 0; n <= MOST; n++) {
+                memset(seen, 0, sizeof(seen));
+                rng_fill(seed, RNG_DROPOUT, 9, first, n, seen);
+                for (size_t i = 0; i < n; i++) {
+                    uint64_t at = first + i;
+                    const uint32_t counter[4] = {(uint32_t)(at / 4), (uint32_t)(at >> 34), 9,
+                                                 RNG_DROPOUT};
+                    rng_philox(counter, key, word);
+                    assert_int_equal(seen[i], word[at % 4]);
+                }
+                assert_int_equal(seen[n], 0);
+            }
+        }
+    }
 }
 
 static void test_sample_size_within_5_sigma(void **state)
@@ -389,6 +419,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_philox_known_answers),
         cmocka_unit_test(test_rng_fill_is_the_counter_layout),
+        cmocka_unit_test(test_rng_fill_in_bulk),
         cmocka_unit_test(test_sample_size_within_5_sigma),
         cmocka_unit_test(test_sample_edges),
         cmocka_unit_test(test_every_byte_is_the_nearest_float),
