@@ -194,6 +194,7 @@ static int s_bench(const plan_t *plan, const settings_t *settings, err_t *err)
         .n_rows = (uint32_t)dataset_rows(data),
         .block_rows = (uint32_t)settings->training.block_rows,
         .batch_rows = (uint32_t)settings->training.batch_rows,
+        .augment = run_data_augment(settings),
     };
     int n_kernels = s_open(plan, settings, &step, rows, err);
     if (n_kernels > 0) {

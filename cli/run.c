@@ -78,8 +78,11 @@ static int s_check_checkpoint(const run_t *self, const checkpoint_info_t *info,
 {
     const settings_t *settings = self->settings;
     const char *what = NULL;
-    const char *key = run_optimizer_difference(settings, state->learning_rate, &state->optimizer);
-    char optimizer[80];
+    augment_t now = run_data_augment(settings);
+    const char *key = augment_difference(&now, &state->augment);
+    char another[80];
+    if (!key)
+        key = run_optimizer_difference(settings, state->learning_rate, &state->optimizer);
     if (!model_same(&info->model, &self->model))
         what = "another network";
     else if (strcmp(info->digest, dataset_digest(self->train)) != 0)
@@ -95,8 +98,8 @@ static int s_check_checkpoint(const run_t *self, const checkpoint_info_t *info,
     else if (state->validation != settings->data.validation)
         what = "another data.validation";
     else if (key) {
-        (void)snprintf(optimizer, sizeof(optimizer), "another %s", key);
-        what = optimizer;
+        (void)snprintf(another, sizeof(another), "another %s", key);
+        what = another;
     } else if (!settings->model.init_file[0] != !info->init[0])
         what = "another model.init_file";
     else if (!s_fits_kernel(settings->numerics.kernel, info->kernel))
@@ -277,7 +280,8 @@ server_job_t run_job(const run_t *self, const char *bind)
                     .fraction = settings->training.sample,
                     .n_rows = (uint32_t)dataset_rows(self->train),
                     .block_rows = (uint32_t)settings->training.block_rows,
-                    .batch_rows = (uint32_t)settings->training.batch_rows},
+                    .batch_rows = (uint32_t)settings->training.batch_rows,
+                    .augment = run_data_augment(settings)},
         .n_steps = (uint32_t)settings->training.steps,
         .optimizer = run_optimizer(settings),
         .strict = settings->numerics.mode == SETTINGS_STRICT,
@@ -407,6 +411,7 @@ static int s_checkpoint(const run_t *self, err_t *err)
         .block_rows = (uint32_t)self->settings->training.block_rows,
         .batch_rows = (uint32_t)self->settings->training.batch_rows,
         .validation = self->settings->data.validation,
+        .augment = run_data_augment(self->settings),
         .run = self->last->run,
         .optimizer = self->last->optimizer, /* borrowed for the call */
     };

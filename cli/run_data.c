@@ -219,3 +219,16 @@ int run_data_model(const settings_t *settings, const dataset_t *train, model_t *
         return -1;
     return s_class_weights(settings->model.class_weights, train, model, err);
 }
+
+augment_t run_data_augment(const settings_t *settings)
+{
+    return (augment_t){
+        .shift = settings->augmentation.shift,
+        .rotation = settings->augmentation.rotation,
+        .scale = settings->augmentation.scale,
+        .shear = settings->augmentation.shear,
+        .alpha = settings->augmentation.elastic.alpha,
+        .sigma =
+            settings->augmentation.elastic.alpha > 0 ? settings->augmentation.elastic.sigma : 0,
+    };
+}

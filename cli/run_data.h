@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/settings.h"
 #include "data/dataset.h"
+#include "math/augment.h"
 #include "math/model.h"
 
 /* Loads both sets; *test stays NULL when there is none, and is not looked for when test is NULL.
@@ -26,5 +27,8 @@ int run_data_model(const settings_t *settings, const dataset_t *train, model_t *
 
 /* Does the data, the `which`, fit the network's inputs and classes? Returns 0, or -1 with *err. */
 int run_data_check(const model_t *model, const dataset_t *data, const char *which, err_t *err);
+
+/* What the settings make of the training's images. */
+augment_t run_data_augment(const settings_t *settings);
 
 #endif

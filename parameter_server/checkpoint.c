@@ -35,6 +35,28 @@ static void s_set_double(safetensors_t *file, const char *key, double value)
     safetensors_set_meta(file, key, text);
 }
 
+/* What is not said is 0. */
+static void s_set_augment(safetensors_t *file, const augment_t *augment)
+{
+    for (int i = 0; i < AUGMENT_N_FIELDS; i++)
+        if (augment_get(augment, i) > 0)
+            s_set_double(file, augment_key(i), augment_get(augment, i));
+}
+
+static int s_read_augment(const safetensors_t *file, const char *path, augment_t *augment,
+                          err_t *err)
+{
+    double value;
+    for (int i = 0; i < AUGMENT_N_FIELDS; i++) {
+        if (!safetensors_meta(file, augment_key(i)))
+            continue;
+        if (model_file_real(file, path, augment_key(i), &value, err) != 0)
+            return -1;
+        augment_set(augment, i, value);
+    }
+    return 0;
+}
+
 #define KEPT_WEIGHTS  "bold_driver.kept_weights"
 #define KEPT_GRADIENT "bold_driver.kept_gradient"
 
@@ -47,6 +69,7 @@ static void s_set_state(safetensors_t *file, const checkpoint_state_t *state, si
     s_set_u64(file, "batch_rows", state->batch_rows);
     if (state->validation > 0)
         s_set_double(file, "validation", state->validation);
+    s_set_augment(file, &state->augment);
     s_set_u64(file, "run", state->run);
     s_set_double(file, "bold_driver.up", optimizer->driver.up);
     s_set_double(file, "bold_driver.down", optimizer->driver.down);
@@ -69,7 +92,7 @@ static uint64_t s_digest(const checkpoint_info_t *info, const float *params,
                          const checkpoint_state_t *state)
 {
     size_t bytes = model_params(&info->model) * sizeof(float);
-    char shape[512], text[1280 + OPTIMIZER_FILE_TEXT_SIZE], rest[OPTIMIZER_FILE_TEXT_SIZE];
+    char shape[512], text[1536 + OPTIMIZER_FILE_TEXT_SIZE], rest[OPTIMIZER_FILE_TEXT_SIZE];
     model_describe(&info->model, shape, sizeof(shape));
     int n = snprintf(text, sizeof(text), "%s %u %" PRIu64 " %s %s %" PRIx64, shape, info->step,
                      info->seed, info->digest, info->kernel, wire_digest(params, bytes));
@@ -89,6 +112,9 @@ static uint64_t s_digest(const checkpoint_info_t *info, const float *params,
                           wire_digest(optimizer->kept_gradient, bytes));
         if (state->validation > 0)
             n += snprintf(text + n, sizeof(text) - (size_t)n, " validation %a", state->validation);
+        for (int i = 0; i < AUGMENT_N_FIELDS && augment_any(&state->augment); i++)
+            n += snprintf(text + n, sizeof(text) - (size_t)n, " %a",
+                          augment_get(&state->augment, i));
         optimizer_file_print(optimizer, model_params(&info->model), rest);
         n += snprintf(text + n, sizeof(text) - (size_t)n, "%s", rest);
     }
@@ -225,6 +251,7 @@ static int s_read_state(const safetensors_t *file, const char *path, size_t n_pa
         model_file_number(file, path, "batch_rows", UINT32_MAX, &batch_rows, err) != 0 ||
         (safetensors_meta(file, "validation") &&
          model_file_real(file, path, "validation", &state->validation, err) != 0) ||
+        s_read_augment(file, path, &state->augment, err) != 0 ||
         model_file_number(file, path, "run", UINT64_MAX, &state->run, err) != 0 ||
         model_file_real(file, path, "bold_driver.up", &driver->up, err) != 0 ||
         model_file_real(file, path, "bold_driver.down", &driver->down, err) != 0 ||

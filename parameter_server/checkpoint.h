@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "data/safetensors.h"
+#include "math/augment.h"
 #include "math/model.h"
 #include "math/optimizer.h"
 
@@ -28,6 +29,7 @@ typedef struct {
     double learning_rate; /* of the first step */
     uint32_t block_rows, batch_rows;
     double validation; /* part of the rows that was held out */
+    augment_t augment;
     uint64_t run;
     optimizer_state_t optimizer; /* owned by who holds the struct */
 } checkpoint_state_t;

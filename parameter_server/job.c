@@ -18,6 +18,8 @@ int server_job_check(const server_job_t *job, err_t *err)
     if (job->sampler.batch_rows > job->sampler.n_rows)
         return err_set(err, "training.batch_rows: %u, expected at most the %u rows there are",
                        job->sampler.batch_rows, job->sampler.n_rows);
+    if (augment_check(&job->sampler.augment, job->model.n_inputs, err) != 0)
+        return -1;
     if (sampler_blocks(&job->sampler) > WIRE_MAX_BLOCKS)
         return err_set(err,
                        "training.block_rows: %u rows make %u blocks of %u, expected at most %u",

@@ -93,7 +93,8 @@ static bool s_fits(const forwarder_t *self, const wire_welcome_t *job)
     const sampler_t *a = &self->job.sampler, *b = &job->sampler;
     return model_same(&self->job.model, &job->model) && a->seed == b->seed &&
            a->fraction == b->fraction && a->n_rows == b->n_rows && a->block_rows == b->block_rows &&
-           a->batch_rows == b->batch_rows && self->job.evaluation_rows == job->evaluation_rows &&
+           a->batch_rows == b->batch_rows && !augment_difference(&a->augment, &b->augment) &&
+           self->job.evaluation_rows == job->evaluation_rows &&
            strcmp(self->job.digest, job->digest) == 0 && strcmp(self->job.rows, job->rows) == 0;
 }
 

@@ -123,6 +123,12 @@ typedef struct settings {
         } schedule;
     } training;
     struct {
+        double shift, rotation, scale, shear; /* 0: none, as of alpha */
+        struct {
+            double alpha, sigma;
+        } elastic;
+    } augmentation;
+    struct {
         int every_steps; /* 0 = only at the end */
     } checkpoint;
     struct {

@@ -12,16 +12,17 @@
 
 /* What a draw is for; part of the counter, and therefore of the bits: never renumber. */
 typedef enum {
-    RNG_INIT = 1,    /* initial weights; index = parameter */
-    RNG_SAMPLE = 2,  /* rows of a step; index = row */
-    RNG_SHOW = 3,    /* rows shown in pictures; index = position */
-    RNG_FAULT = 4,   /* injected faults (proto/chaos.h); step = stream; no bit of a model */
-    RNG_CANNED = 5,  /* partials of simulated workers; no bit of a model */
-    RNG_AUDIT = 6,   /* which nodes are computed twice; index = level 2^32 + index of the node */
-    RNG_AUDITOR = 7, /* by whom; index = first block 2^32 + number of the worker */
-    RNG_SHUFFLE = 9, /* permutations of rows; step = epoch, index = round 2^32 + half */
-    RNG_SPLIT = 11,  /* rows held out for validation; index = row */
-    RNG_DROPOUT = 8, /* 16 bits an output; index = row 2^32 + layer 2^27 + output / 2 */
+    RNG_INIT = 1,     /* initial weights; index = parameter */
+    RNG_SAMPLE = 2,   /* rows of a step; index = row */
+    RNG_SHOW = 3,     /* rows shown in pictures; index = position */
+    RNG_FAULT = 4,    /* injected faults (proto/chaos.h); step = stream; no bit of a model */
+    RNG_CANNED = 5,   /* partials of simulated workers; no bit of a model */
+    RNG_AUDIT = 6,    /* which nodes are computed twice; index = level 2^32 + index of the node */
+    RNG_AUDITOR = 7,  /* by whom; index = first block 2^32 + number of the worker */
+    RNG_SHUFFLE = 9,  /* permutations of rows; step = epoch, index = round 2^32 + half */
+    RNG_DROPOUT = 8,  /* 16 bits an output; index = row 2^32 + layer 2^27 + output / 2 */
+    RNG_AUGMENT = 10, /* altered images (math/augment.h); index = row 2^32 + number of the draw */
+    RNG_SPLIT = 11,   /* rows held out for validation; index = row */
 } rng_purpose_t;
 
 /* The bijection itself, as in the paper's table of known answers. */

@@ -1,4 +1,4 @@
-/* Which rows a step trains on, and how they fall into blocks.
+/* Which rows a step trains on, how they fall into blocks, and how they are altered.
  *
  * With batch_rows 0, positions are the rows of the training set; block b covers positions
  * [b block_rows, (b + 1) block_rows), and of these the step takes each with probability `fraction`,
@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "math/augment.h"
+
 /* A plain value. */
 typedef struct {
     uint64_t seed;
@@ -21,6 +23,7 @@ typedef struct {
     uint32_t n_rows;     /* rows of the training set, at least 1 */
     uint32_t block_rows; /* positions a block, at least 1 */
     uint32_t batch_rows; /* rows a step, at most n_rows; 0: by fraction */
+    augment_t augment;   /* what becomes of them before they enter the network */
 } sampler_t;
 
 uint32_t sampler_blocks(const sampler_t *self);

@@ -67,7 +67,7 @@ static const struct {
     bool has_frame;
 } s_types[] = {
     [WIRE_HELLO] = {"HELLO", 6, false},
-    [WIRE_WELCOME] = {"WELCOME", 19, false},
+    [WIRE_WELCOME] = {"WELCOME", 20, false},
     [WIRE_REFUSED] = {"REFUSED", 3, false},
     [WIRE_READY] = {"READY", 2, false},
     [WIRE_HEARTBEAT] = {"HEARTBEAT", 1, false},

@@ -125,6 +125,19 @@ static void s_take_loss(reader_t *reader, model_t *model)
     reader->bad |= weights.bad;
 }
 
+static void s_take_augment(reader_t *reader, uint32_t n_inputs, augment_t *augment)
+{
+    reader_t fields = s_take_array(reader);
+    memset(augment, 0, sizeof(*augment));
+    if (fields.bad || (fields.left > 0 && fields.left != AUGMENT_N_FIELDS)) {
+        reader->bad = true;
+        return;
+    }
+    for (int i = 0; fields.left > 0 && !fields.bad; i++)
+        augment_set(augment, i, s_take_double(&fields));
+    reader->bad |= fields.bad || augment_check(augment, n_inputs, NULL) != 0;
+}
+
 static void s_take_welcome(reader_t *reader, wire_welcome_t *welcome)
 {
     welcome->worker = s_take_u32(reader);
@@ -146,6 +159,7 @@ static void s_take_welcome(reader_t *reader, wire_welcome_t *welcome)
     welcome->sampler.batch_rows = s_take_u32(reader);
     welcome->evaluation_rows = s_take_u32(reader);
     s_take_text(reader, welcome->rows, sizeof(welcome->rows));
+    s_take_augment(reader, welcome->model.n_inputs, &welcome->sampler.augment);
     if (reader->bad || model_check(&welcome->model, NULL) != 0 ||
         !(welcome->sampler.fraction > 0 && welcome->sampler.fraction <= 1) ||
         !(welcome->audit >= 0 && welcome->audit <= 1) || welcome->sampler.n_rows < 1 ||

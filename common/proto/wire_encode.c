@@ -40,6 +40,14 @@ static void s_put_loss(msgpack_packer *p, const model_t *model)
         msgpack_pack_double(p, (double)model->class_weights[c]);
 }
 
+static void s_put_augment(msgpack_packer *p, const augment_t *augment)
+{
+    int n = augment_any(augment) ? AUGMENT_N_FIELDS : 0;
+    msgpack_pack_array(p, (size_t)n);
+    for (int i = 0; i < n; i++)
+        msgpack_pack_double(p, augment_get(augment, i));
+}
+
 static void s_put_welcome(msgpack_packer *p, const wire_welcome_t *welcome)
 {
     s_put_uint(p, welcome->worker);
@@ -59,6 +67,7 @@ static void s_put_welcome(msgpack_packer *p, const wire_welcome_t *welcome)
     s_put_uint(p, welcome->sampler.batch_rows);
     s_put_uint(p, welcome->evaluation_rows);
     s_put_text(p, welcome->rows);
+    s_put_augment(p, &welcome->sampler.augment);
 }
 
 static void s_put_member(msgpack_packer *p, const wire_member_t *member)

@@ -432,7 +432,8 @@ static void test_refusals(void **state)
     world = s_start(NULL, 1, false); /* more rows than anybody has memory for */
     peer_expect(&world->server, WIRE_HELLO);
     welcome = s_welcome(world);
-    welcome.welcome.sampler = (sampler_t){1, 1, UINT32_MAX, 65536, 0};
+    welcome.welcome.sampler =
+        (sampler_t){.seed = 1, .fraction = 1, .n_rows = UINT32_MAX, .block_rows = 65536};
     welcome.welcome.model.n_inputs = 65536;
     s_send(world, welcome);
     assert_int_equal(s_wait(world), ACTOR_FAILED);

@@ -47,6 +47,21 @@ idx() {
     done
 }
 
+@test "rows to be altered that are no images, and alterations beyond their bounds" {
+    printf '%s\n' '1 0 0 0 1' '0 1 2 3 4' >rows.csv
+    printf '1\n0\n' >labels.csv
+    local each
+    for each in shift=1 elastic.alpha=34; do
+        refused 1 'drover server: augmentation: rows of 5 bytes are no images; expected square ones .*' \
+            "$DROVER" train --output out --set data.train_images=rows.csv --set data.train_labels=labels.csv \
+            --set "augmentation.$each"
+    done
+    for each in shift=257 rotation=-1 scale=1 shear=3 elastic.alpha=-1 elastic.sigma=0; do
+        refused 2 "drover train: .*augmentation\\.${each%=*}.*" \
+            "$DROVER" train --data "$data" --output out --set "augmentation.$each"
+    done
+}
+
 @test "files that are not there" {
     refused 1 'drover server: nowhere: no such folder, expected one with the four MNIST-named files' \
         "$DROVER" train --data nowhere --output out

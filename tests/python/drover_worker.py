@@ -87,12 +87,12 @@ class Job:
     def __init__(self, run, incarnation, fields):
         (self.worker, self.n_inputs, layers, self.seed, self.fraction, self.n_rows,
          self.block_rows, self.digest, self.kernel, self.heartbeat_ms, *self.planes, _, loss,
-         class_weights, batch_rows, self.n_evaluation_rows, _) = fields
+         class_weights, batch_rows, self.n_evaluation_rows, _, augmentation) = fields
         self.run, self.incarnation = run, incarnation
-        if loss != "sse" or class_weights or batch_rows or any(
+        if loss != "sse" or class_weights or batch_rows or augmentation or any(
                 kind != "dense" or f not in ("tanh", "sigmoid") or dropout > 0
                 for kind, _, f, dropout, *_ in layers):
-            sys.exit("this worker knows dense layers of tanh and sigmoid, sse and samples by fraction only")
+            sys.exit("this worker knows dense layers of tanh and sigmoid, sse and unaltered samples by fraction only")
         widths = [self.n_inputs] + [layer[1] for layer in layers]
         self.layers = [(inputs, layer[1], layer[2]) for inputs, layer in zip(widths, layers)]
         self.n_params = sum((inputs + 1) * units for inputs, units, _ in self.layers)

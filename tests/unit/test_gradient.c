@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "math/augment.h"
 #include "math/blas.h"
 #include "tiny.h"
 #include "workers/gradient.h"
@@ -132,6 +133,50 @@ static void test_gives_up_when_the_epoch_changes(void **state)
     s_close(&self);
 }
 
+/* The rows of a step are altered, and nothing else of it: the bits are those of training on altered
+ * images. By both kernels, and of samples as of batches. */
+static void test_rows_are_altered(void **state)
+{
+    (void)state;
+    static const augment_t augment = {
+        .shift = 0.5, .rotation = 30, .scale = 0.1, .shear = 0.2, .alpha = 1, .sigma = 1};
+    enum {
+        ROWS = 8 * 5 - 3,
+        STEP = 2
+    };
+    for (int round = 0; round < 4; round++) {
+        fixture_t self;
+        s_open(&self, ROWS);
+        gradient_destroy(&self.gradient);
+        kernel_t kernel = round % 2 ? KERNEL_SPARSE : KERNEL_DENSE;
+        self.sampler.batch_rows = round / 2 ? 30 : 0;
+        node_t root = {node_root_level(sampler_blocks(&self.sampler)), 0};
+        blocks_t *blocks = blocks_new(&self.sampler, TINY_INPUTS, SIZE_MAX);
+        uint8_t *altered = malloc((size_t)ROWS * TINY_INPUTS);
+        augmenter_t *augmenter = augmenter_new(&augment, self.sampler.seed, TINY_INPUTS);
+        for (uint32_t row = 0; row < ROWS; row++)
+            augmenter_row(augmenter, STEP, row,
+                          dataset_images(self.data) + (size_t)row * TINY_INPUTS,
+                          altered + (size_t)row * TINY_INPUTS);
+        assert_memory_not_equal(altered, dataset_images(self.data), (size_t)ROWS * TINY_INPUTS);
+        partial_t expected, seen;
+        self.gradient = gradient_new(&self.model, &self.sampler, kernel, self.pool, blocks);
+        assert_true(gradient_node(self.gradient, self.params, altered, dataset_labels(self.data),
+                                  STEP, root, &self.epoch, 0, &expected));
+        gradient_destroy(&self.gradient);
+        self.sampler.augment = augment;
+        self.gradient = gradient_new(&self.model, &self.sampler, kernel, self.pool, blocks);
+        seen = s_compute(&self, STEP, root);
+        s_assert_same(&self, &seen, &expected);
+        partial_release(&seen);
+        partial_release(&expected);
+        augmenter_destroy(&augmenter);
+        free(altered);
+        s_close(&self);
+        blocks_destroy(&blocks);
+    }
+}
+
 typedef struct {
     _Atomic uint64_t *epoch;
     atomic_bool over;
@@ -181,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_node_is_the_sum_by_definition),
         cmocka_unit_test(test_any_cut_gives_the_bits_of_the_whole),
+        cmocka_unit_test(test_rows_are_altered),
         cmocka_unit_test(test_gives_up_when_the_epoch_changes),
         cmocka_unit_test(test_gives_up_in_the_middle),
     };

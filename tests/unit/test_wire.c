@@ -142,6 +142,8 @@ static void s_assert_fields(const wire_t *seen, const wire_t *expected)
         assert_int_equal(seen->welcome.sampler.seed, expected->welcome.sampler.seed);
         assert_true(seen->welcome.sampler.fraction == expected->welcome.sampler.fraction);
         assert_int_equal(seen->welcome.sampler.batch_rows, expected->welcome.sampler.batch_rows);
+        assert_null(
+            augment_difference(&seen->welcome.sampler.augment, &expected->welcome.sampler.augment));
         assert_int_equal(seen->welcome.sampler.n_rows, expected->welcome.sampler.n_rows);
         assert_int_equal(seen->welcome.sampler.block_rows, expected->welcome.sampler.block_rows);
         assert_string_equal(seen->welcome.digest, expected->welcome.digest);
@@ -381,10 +383,12 @@ static uint8_t *s_packed(const char *text, size_t *size)
 #define LAYERS      "[['dense' 64 'tanh' d0 0 0 0] ['dense' 10 'sigmoid' d0 0 0 0]]"
 #define SAMPLER     "1 d0.7 60000 512"
 #define PLANES      "':1' ':2' ':3' d0 'sse' [] 0"
-#define WELCOME(xs) HEAD(2) "[" xs " 0 '']]" /* and no rows to evaluate on */
-#define SPEEDS      "'u' 1 2 d1 d2 d0.5 dnan d1 d9 "
-#define REPORT(xs)  HEAD(15) "['server' " SPEEDS "'' " xs "]]"
-#define MEMBER      "1 'n' 'h' 'k' 4 1 'active' d1 1 1 1 1 1"
+#define WELCOME(xs) HEAD(2) "[" xs " 0 '' []]]" /* no rows to evaluate on, none altered */
+#define AUGMENT(n_inputs, xs)                                                                      \
+    HEAD(2) "[1 " n_inputs " " LAYERS SAMPLER "'d' 'k' 100" PLANES " 0 '' [" xs "]]]"
+#define SPEEDS     "'u' 1 2 d1 d2 d0.5 dnan d1 d9 "
+#define REPORT(xs) HEAD(15) "['server' " SPEEDS "'' " xs "]]"
+#define MEMBER     "1 'n' 'h' 'k' 4 1 'active' d1 1 1 1 1 1"
 
 static const struct {
     const char *what;
@@ -528,6 +532,16 @@ static const struct {
     {"WELCOME, a batch of more than there are",
      WELCOME("1 784 " LAYERS SAMPLER "'d' 'k' 100 ':1' ':2' ':3' d0 'sse' [] 60001"),
      WIRE_BAD_FIELD},
+    {"WELCOME, altered rows", AUGMENT("784", "d2 d15 d0.1 d0.2 d34 d4"), WIRE_OK},
+    {"WELCOME, rows altered by nothing", AUGMENT("784", "d0 d0 d0 d0 d0 d0"), WIRE_OK},
+    {"WELCOME, altered by five", AUGMENT("784", "d2 d15 d0.1 d0.2 d34"), WIRE_BAD_FIELD},
+    {"WELCOME, altered by seven", AUGMENT("784", "d2 d15 d0.1 d0.2 d34 d4 d1"), WIRE_BAD_FIELD},
+    {"WELCOME, by an integer", AUGMENT("784", "d2 15 d0.1 d0.2 d34 d4"), WIRE_BAD_FIELD},
+    {"WELCOME, altered below 0", AUGMENT("784", "d-1 d15 d0.1 d0.2 d34 d4"), WIRE_BAD_FIELD},
+    {"WELCOME, altered by NaN", AUGMENT("784", "d2 dnan d0.1 d0.2 d34 d4"), WIRE_BAD_FIELD},
+    {"WELCOME, scaled by too much", AUGMENT("784", "d2 d15 d1 d0.2 d34 d4"), WIRE_BAD_FIELD},
+    {"WELCOME, not smooth", AUGMENT("784", "d2 d15 d0.1 d0.2 d34 d0"), WIRE_BAD_FIELD},
+    {"WELCOME, altered, but no images", AUGMENT("783", "d1 d0 d0 d0 d0 d0"), WIRE_BAD_FIELD},
     {"WELCOME, too many layers", WELCOME("1 784 [*33]" SAMPLER "'d' 'k' 100" PLANES),
      WIRE_BAD_FIELD},
     {"WELCOME, fraction 0", WELCOME("1 784 " LAYERS "1 d0 60000 512 'd' 'k' 100" PLANES),
@@ -540,11 +554,11 @@ static const struct {
     {"WELCOME, a fraction of 32 bits", WELCOME("1 784 " LAYERS "1 f 60000 512 'd' 'k' 100" PLANES),
      WIRE_BAD_FIELD},
     {"WELCOME with rows to evaluate on",
-     HEAD(2) "[1 784 " LAYERS SAMPLER "'d' 'k' 100" PLANES " 4294907295 'r']]", WIRE_OK},
+     HEAD(2) "[1 784 " LAYERS SAMPLER "'d' 'k' 100" PLANES " 4294907295 'r' []]]", WIRE_OK},
     {"WELCOME with more rows than have numbers",
-     HEAD(2) "[1 784 " LAYERS SAMPLER "'d' 'k' 100" PLANES " 4294907296 'r']]", WIRE_BAD_FIELD},
+     HEAD(2) "[1 784 " LAYERS SAMPLER "'d' 'k' 100" PLANES " 4294907296 'r' []]]", WIRE_BAD_FIELD},
     {"WELCOME without a name of its rows",
-     HEAD(2) "[1 784 " LAYERS SAMPLER "'d' 'k' 100" PLANES " 0]]", WIRE_BAD_FIELD},
+     HEAD(2) "[1 784 " LAYERS SAMPLER "'d' 'k' 100" PLANES " 0 []]]", WIRE_BAD_FIELD},
     {"WELCOME, no rows", WELCOME("1 784 " LAYERS "1 d1 0 512 'd' 'k' 100" PLANES), WIRE_BAD_FIELD},
     {"WELCOME, blocks of no rows", WELCOME("1 784 " LAYERS "1 d1 9 0 'd' 'k' 100" PLANES),
      WIRE_BAD_FIELD},
