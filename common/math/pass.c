@@ -8,6 +8,7 @@
 #include "math/blas.h"
 #include "math/fma.h"
 #include "math/rng.h"
+#include "math/simd.h"
 #include "math/vec.h"
 #include "math/window.h"
 
@@ -313,22 +314,43 @@ static void s_conv_backward(const pass_t *self, const work_t *work, const float 
     }
 }
 
+#define DROPS 512 /* outputs whose bits are drawn at a time */
+
+SIMD_BODY float s_kept(uint32_t bits16, uint32_t threshold, float scale)
+{
+    return bits16 < threshold ? 0.0F : scale;
+}
+
+/* keep(2 n) of n words: the low 16 bits of each, then the high ones. */
+SIMD_BODY void s_keep_body(const uint32_t *bits, size_t n, uint32_t threshold, float scale,
+                           float *restrict keep)
+{
+    for (size_t i = 0; i < n; i++) {
+        keep[2 * i] = s_kept(bits[i] & 0xffff, threshold, scale);
+        keep[2 * i + 1] = s_kept(bits[i] >> 16, threshold, scale);
+    }
+}
+SIMD_VARIANTS(static void, s_keep,
+              (const uint32_t *bits, size_t n, uint32_t threshold, float scale, float *keep),
+              (bits, n, threshold, scale, keep))
+
 /* Inverted dropout (Srivastava et al. 2014): an output is dropped with probability p, to 2^-16, and
  * multiplied by 1 / (1 - p) else. */
 static void s_drop(const pass_t *self, const pass_draw_t *draw, uint32_t l, size_t B)
 {
-    uint32_t bits[256];
+    uint32_t bits[DROPS / 2];
     size_t n = model_layer_outputs(&self->model, l);
     uint32_t threshold = (uint32_t)(self->model.layers[l].dropout * 65536.0);
     float scale = (float)(65536.0 / (65536.0 - threshold));
     float *keep = self->keep[l];
     for (size_t r = 0; r < B; r++) {
         uint64_t index = (uint64_t)draw->rows[r] << 32 | (uint64_t)l << 27;
-        for (size_t i = 0; i < n; i++) {
-            if (i % 512 == 0)
-                rng_fill(draw->seed, RNG_DROPOUT, draw->step, index + i / 2, 256, bits);
-            uint32_t bits16 = bits[i % 512 / 2] >> (i % 2 * 16) & 0xffff;
-            *keep++ = bits16 < threshold ? 0.0f : scale;
+        for (size_t i = 0, some; i < n; i += some, keep += some) {
+            some = n - i < DROPS ? n - i : DROPS;
+            rng_fill(draw->seed, RNG_DROPOUT, draw->step, index + i / 2, (some + 1) / 2, bits);
+            s_keep(bits, some / 2, threshold, scale, keep);
+            if (some % 2 > 0)
+                keep[some - 1] = s_kept(bits[some / 2] & 0xffff, threshold, scale);
         }
     }
     vec_multiply(self->dropped[l], self->outputs[l], self->keep[l], B * n);
