@@ -1,6 +1,5 @@
 /* drover train: a server and local workers, each a process of its own, over ipc. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "base/settings.h"
@@ -8,30 +7,8 @@
 #include "cli/run.h"
 #include "cli/supervisor.h"
 #include "proto/chaos.h"
-#include "proto/link.h"
 
 #define MAX_WORKERS 1024
-
-/* Workers must be able to reach what the server binds to, also after it was started again. */
-static int s_check_bind(const settings_t *settings, int n_workers, err_t *err)
-{
-    const char *bind = settings->server.bind;
-    char planes[4][LINK_ENDPOINT_SIZE];
-    if (strcmp(bind, "auto") == 0 && n_workers > 0)
-        return 0;
-    if (strcmp(bind, "auto") == 0)
-        return err_set(err,
-                       "server.bind: nobody but local workers can find 'auto', and with "
-                       "--workers 0 there are none, expected tcp://ADDRESS:PORT or ipc://PATH");
-    if (link_planes(bind, planes, err) != 0)
-        return err_prefix(err, "server.bind");
-    if (strncmp(bind, "inproc://", 9) == 0 || bind[strlen(bind) - 1] == '*')
-        return err_set(err,
-                       "server.bind: workers cannot find '%s', expected auto, "
-                       "tcp://ADDRESS:PORT or ipc://PATH",
-                       bind);
-    return 0;
-}
 
 static int s_plan(const char *chaos, chaos_t *plan, err_t *err)
 {
@@ -89,7 +66,7 @@ int cmd_train(int argc, char **argv)
     settings_init(&settings);
     status = STATUS_USAGE;
     if (command_settings(&args, resume, &settings, &err) == 0 &&
-        s_check_bind(&settings, n_workers, &err) == 0 && s_plan(chaos, &plan, &err) == 0) {
+        supervisor_check_bind(&settings, n_workers, &err) == 0 && s_plan(chaos, &plan, &err) == 0) {
         log_set_level(settings.log.level);
         output = run_folder(&settings);
         supervisor_config_t config = {

@@ -32,6 +32,13 @@ static bool s_is_output(const conf_override_t *override)
                          : strncmp(override->text, "output.path=", strlen("output.path=")) == 0;
 }
 
+static int s_check_data(const settings_t *settings, err_t *err)
+{
+    if (!settings->data.path[0] && !settings->data.train_images[0])
+        return err_set(err, "no data: give --data DIR, or data.train_images and its like");
+    return 0;
+}
+
 int command_settings(const args_t *args, const char *resume, settings_t *settings, err_t *err)
 {
     char *left = resume ? file_join(resume, "config.yaml") : NULL;
@@ -51,10 +58,25 @@ int command_settings(const args_t *args, const char *resume, settings_t *setting
         free(settings->output.path);
         settings->output.path = strdup(resume);
     }
-    if (r == 0 && !settings->data.path[0] && !settings->data.train_images[0])
-        r = err_set(err, "no data: give --data DIR, or data.train_images and its like");
     free(left);
-    return r;
+    return r == 0 ? s_check_data(settings, err) : -1;
+}
+
+int command_sweep(const args_t *args, const char *path, sweep_t *sweep, settings_t *settings,
+                  err_t *err)
+{
+    if (sweep_load(sweep, path, err) != 0 ||
+        sweep_settings(sweep, args, 0, NULL, settings, err) != 0)
+        return -1;
+    for (uint32_t t = 0; t < sweep->n_trials; t++) {
+        settings_t trial;
+        settings_init(&trial);
+        int r = sweep_settings(sweep, args, t, path, &trial, err);
+        settings_clear(&trial);
+        if (r != 0)
+            return err_prefix(err, "%s", path);
+    }
+    return s_check_data(settings, err);
 }
 
 args_option_t command_chaos_option(const char **text)

@@ -7,6 +7,7 @@
 #include "base/args.h"
 #include "base/err.h"
 #include "base/settings.h"
+#include "cli/sweep.h"
 
 /* Exit status of the program. */
 enum {
@@ -27,6 +28,7 @@ int cmd_predict(int argc, char **argv);
 int cmd_relay(int argc, char **argv);
 int cmd_server(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_sweep(int argc, char **argv);
 int cmd_train(int argc, char **argv);
 int cmd_worker(int argc, char **argv);
 
@@ -39,6 +41,11 @@ bool command_begin(const args_command_t *command, int argc, char **argv, args_t 
  * given, else, with resume (may be NULL), that run's config.yaml; then the overrides; with resume
  * output.path is that folder, and --init is refused. Returns 0 or -1. */
 int command_settings(const args_t *args, const char *resume, settings_t *settings, err_t *err);
+
+/* The same for a command that sweeps: *sweep (to be cleared) from the file `path`, *settings from
+ * what its trials share, each trial's settings checked. Returns 0 or -1. */
+int command_sweep(const args_t *args, const char *path, sweep_t *sweep, settings_t *settings,
+                  err_t *err);
 
 /* --chaos of a command that takes part in a training: *text becomes its value. */
 args_option_t command_chaos_option(const char **text);

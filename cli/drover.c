@@ -19,6 +19,7 @@ static int s_version(int argc, char **argv);
 
 static const command_t s_commands[] = {
     {"train", "train with a server and local workers, all on this machine", cmd_train},
+    {"sweep", "train with many settings and find the best", cmd_sweep},
     {"server", "the parameter server alone", cmd_server},
     {"worker", "compute gradients for a server, anywhere", cmd_worker},
     {"status", "how a server or a relay and its members are doing", cmd_status},

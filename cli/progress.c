@@ -54,6 +54,8 @@ static bool s_due(const progress_t *self, const server_record_t *record, int64_t
 
 void progress_step(progress_t *self, const server_record_t *record)
 {
+    if (!self)
+        return;
     int64_t now_ms = clock_ms();
     self->step_ms = record->step == 1 || self->step_ms == 0
                         ? record->step_ms
@@ -76,6 +78,8 @@ void progress_step(progress_t *self, const server_record_t *record)
 
 void progress_end(progress_t *self)
 {
+    if (!self)
+        return;
     if (self->standing)
         (void)printf("\n");
     (void)fflush(stdout);

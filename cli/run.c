@@ -2,14 +2,11 @@
 #include "cli/run.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,6 +48,9 @@ struct run {
     uint32_t accuracies_room;
     uint32_t step_ms_room;
     int64_t opened_ms;
+    bool quiet;
+    double test_cost; /* NaN before run_finish, and without test data */
+    double test_accuracy;
     int lock; /* of the folder; -1 before run_open */
 };
 
@@ -233,6 +233,8 @@ run_t *run_new(const settings_t *settings, bool resume, err_t *err)
         abort();
     self->settings = settings;
     self->lock = -1;
+    self->test_cost = (double)NAN;
+    self->test_accuracy = (double)NAN;
     if (run_data_load(settings, &self->train, &self->test, err) != 0 ||
         run_data_split(settings, self->train, &self->validation, err) != 0 ||
         run_data_model(settings, self->train, &self->model, err) != 0 ||
@@ -308,6 +310,18 @@ server_job_t run_job(const run_t *self, const char *bind)
     return job;
 }
 
+void run_quiet(run_t *self)
+{
+    self->quiet = true;
+}
+
+run_outcome_t run_outcome(const run_t *self)
+{
+    const server_record_t *last = self->last;
+    return (run_outcome_t){last ? last->cost : (double)NAN, last ? last->accuracy : (double)NAN,
+                           self->test_cost, self->test_accuracy};
+}
+
 /* What an earlier run wrote would pass for this one's. */
 static int s_remove(const char *folder, const char *name, err_t *err)
 {
@@ -347,18 +361,6 @@ static int s_remove_checkpoints(const char *folder, err_t *err)
     return r;
 }
 
-/* Two runs in one folder would mix their files. The lock goes with the process. */
-static int s_lock(run_t *self, err_t *err)
-{
-    self->lock = open(self->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (self->lock < 0)
-        return err_set_errno(err, "%s: cannot open", self->folder);
-    if (flock(self->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        return err_set(err, "%s: another run writes there, expected a folder of its own",
-                       self->folder);
-    return 0;
-}
-
 int run_open(run_t *self, err_t *err)
 {
     char *config = file_join(self->folder, "config.yaml");
@@ -366,7 +368,8 @@ int run_open(run_t *self, err_t *err)
     int r = -1;
     /* The config comes behind the removal: a run that finds it there may go on with what is there.
      */
-    if (file_make_folder(self->folder, err) == 0 && s_lock(self, err) == 0 &&
+    if (file_make_folder(self->folder, err) == 0 &&
+        (self->lock = file_lock_folder(self->folder, err)) >= 0 &&
         s_remove_earlier(self->folder, err) == 0 &&
         (self->last || s_remove_checkpoints(self->folder, err) == 0) &&
         settings_write(self->settings, config, err) == 0 &&
@@ -375,7 +378,7 @@ int run_open(run_t *self, err_t *err)
     if (n_missing > 0)
         log_warn("run.gap", "folder=%s the histories lack %d of %u steps", self->folder, n_missing,
                  self->n_done);
-    self->progress = progress_new((uint32_t)self->settings->training.steps);
+    self->progress = self->quiet ? NULL : progress_new((uint32_t)self->settings->training.steps);
     self->opened_ms = clock_ms();
     free(config);
     return r;
@@ -471,21 +474,24 @@ int run_finish(run_t *self, err_t *err)
         .n_steps = self->n_done,
         .step_ms = self->n_timed > 0 ? median_of(self->step_ms, self->n_timed) : 0,
         .opened_ms = self->opened_ms,
+        .quiet = self->quiet,
     };
-    return run_result_write(&result, err);
+    return run_result_write(&result, &self->test_cost, &self->test_accuracy, err);
 }
 
 int run_interrupted(run_t *self, err_t *err)
 {
     progress_end(self->progress);
     if (!self->last) {
-        (void)printf("interrupted before the first step was done\n");
+        if (!self->quiet)
+            (void)printf("interrupted before the first step was done\n");
         return 0;
     }
     if (s_checkpoint(self, err) != 0)
         return -1;
-    (void)printf("interrupted after step %u; its checkpoint is in %s/checkpoint\n",
-                 self->last->step, self->folder);
+    if (!self->quiet)
+        (void)printf("interrupted after step %u; its checkpoint is in %s/checkpoint\n",
+                     self->last->step, self->folder);
     return 0;
 }
 

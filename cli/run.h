@@ -32,6 +32,18 @@ int run_open(run_t *self, err_t *err);
  * the run cannot be recorded any more. */
 int run_step(run_t *self, server_record_t **record, err_t *err);
 
+/* Before run_open: without progress, summary and drawn pictures, as a trial of a sweep. */
+void run_quiet(run_t *self);
+
+/* Behind run_finish: of the last batch, and on the test data; NaN where there is none. */
+typedef struct {
+    double cost;
+    double accuracy;
+    double test_cost;
+    double test_accuracy;
+} run_outcome_t;
+run_outcome_t run_outcome(const run_t *self);
+
 /* All steps are done: writes checkpoint and model. Returns 0 or -1. */
 int run_save(run_t *self, err_t *err);
 

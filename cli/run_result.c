@@ -100,7 +100,7 @@ static void s_summary(const run_result_t *self, const evaluation_t *evaluation)
     }
 }
 
-int run_result_write(const run_result_t *self, err_t *err)
+int run_result_write(const run_result_t *self, double *test_cost, double *test_accuracy, err_t *err)
 {
     int r = -1;
     evaluation_t evaluation = {0};
@@ -109,9 +109,14 @@ int run_result_write(const run_result_t *self, err_t *err)
     err_t failed;
     if (plot_cost_history(self->folder, self->costs, (int)self->n_steps, &failed) != 0 ||
         plot_accuracy_history(self->folder, self->accuracies, (int)self->n_steps, &failed) != 0 ||
-        plot_render(self->folder, &failed) < 0)
+        (!self->quiet && plot_render(self->folder, &failed) < 0))
         log_error("plot.failed", "%s", failed.text); /* the model is there all the same */
-    s_summary(self, &evaluation);
+    if (self->test) {
+        *test_cost = evaluation.cost;
+        *test_accuracy = evaluation.accuracy;
+    }
+    if (!self->quiet)
+        s_summary(self, &evaluation);
     r = 0;
 out:
     evaluation_clear(&evaluation);

@@ -3,6 +3,7 @@
 #ifndef DROVER_CLI_RUN_RESULT_H
 #define DROVER_CLI_RUN_RESULT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -23,10 +24,13 @@ typedef struct {
     uint32_t n_steps;
     double step_ms;    /* median of this process's steps; 0 without any */
     int64_t opened_ms; /* clock_ms when the training began */
+    bool quiet;        /* no summary, and pictures are left to drover plot */
 } run_result_t;
 
 /* Evaluates where there are test data and writes everything. A picture that cannot be drawn is an
- * error in the log only. Returns 0, or -1 with *err. */
-int run_result_write(const run_result_t *self, err_t *err);
+ * error in the log only. Returns 0, or -1 with *err. Without test data *test_cost and
+ * *test_accuracy stay as they are. */
+int run_result_write(const run_result_t *self, double *test_cost, double *test_accuracy,
+                     err_t *err);
 
 #endif

@@ -22,6 +22,7 @@
 #include "cli/rehearsal.h"
 #include "cli/signals.h"
 #include "cli/spawn.h"
+#include "proto/link.h"
 
 #define FIRST_SAY_MS   1000 /* that a server told to stop does not end ... */
 #define SAY_MS         5000 /* ... and between two lines on it */
@@ -63,7 +64,7 @@ static pid_t s_spawn_server(const supervisor_t *self, bool resume)
     char faults[CHAOS_TEXT_SIZE];
     const args_t *args = self->config->args;
     size_t n_texts = (size_t)args->n_overrides + 1;
-    const char **words = calloc(10 + 2 * n_texts, sizeof(char *));
+    const char **words = calloc(13 + 2 * n_texts, sizeof(char *));
     char **texts = calloc(n_texts, sizeof(char *));
     if (!words || !texts)
         abort();
@@ -95,8 +96,14 @@ static pid_t s_spawn_server(const supervisor_t *self, bool resume)
         words[n++] = "--output";
         words[n++] = self->config->output;
     }
+    if (self->config->sweep) {
+        words[n++] = "--sweep";
+        words[n++] = self->config->sweep;
+    }
+    if (self->config->json)
+        words[n++] = "--json";
     words[n++] = "--";
-    if (args->n_words)
+    if (args->n_words && !self->config->sweep)
         words[n++] = args->words[0];
     pid_t pid = spawn(self->program, words, -1);
     for (size_t i = 0; i < n_texts; i++)
@@ -166,7 +173,8 @@ static int s_start_due(supervisor_t *self, err_t *err)
             continue;
         bool again = child->started_ms > 0;
         if (i == SERVER) {
-            bool resume = self->config->resume || (again && s_run_has_begun(self));
+            bool resume =
+                self->config->resume || (again && !self->config->sweep && s_run_has_begun(self));
             child->pid = s_spawn_server(self, resume);
         } else
             child->pid = s_spawn_worker(self, i);
@@ -401,6 +409,26 @@ static void s_remove_folder(const supervisor_t *self)
         (void)unlink(path);
     }
     (void)rmdir(self->folder);
+}
+
+int supervisor_check_bind(const settings_t *settings, int n_workers, err_t *err)
+{
+    const char *bind = settings->server.bind;
+    char planes[4][LINK_ENDPOINT_SIZE];
+    if (strcmp(bind, "auto") == 0 && n_workers > 0)
+        return 0;
+    if (strcmp(bind, "auto") == 0)
+        return err_set(err,
+                       "server.bind: nobody but local workers can find 'auto', and with "
+                       "--workers 0 there are none, expected tcp://ADDRESS:PORT or ipc://PATH");
+    if (link_planes(bind, planes, err) != 0)
+        return err_prefix(err, "server.bind");
+    if (strncmp(bind, "inproc://", 9) == 0 || bind[strlen(bind) - 1] == '*')
+        return err_set(err,
+                       "server.bind: workers cannot find '%s', expected auto, "
+                       "tcp://ADDRESS:PORT or ipc://PATH",
+                       bind);
+    return 0;
 }
 
 int supervisor_run(const supervisor_config_t *config, err_t *err)

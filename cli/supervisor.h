@@ -22,9 +22,14 @@ typedef struct {
     const settings_t *settings; /* what they come to */
     const char *output;         /* the run's folder */
     bool resume;                /* go on with the run in it */
+    const char *sweep;          /* the file of a sweep, which always goes on; NULL: one run */
+    bool json;                  /* how the sweep prints its results */
     int n_workers;              /* 0: the server alone */
     const chaos_t *chaos;       /* faults to inject; NULL: none */
 } supervisor_config_t;
+
+/* Can workers reach what the server binds to, also after it was started again? Returns 0 or -1. */
+int supervisor_check_bind(const settings_t *settings, int n_workers, err_t *err);
 
 /* Runs the whole cluster to its end. Returns the exit status; with a failure of this process itself
  * also *err. */

@@ -282,7 +282,7 @@ long coordinator_timeout_ms(const coordinator_t *self)
     return dispatcher_timeout_ms(self->dispatcher);
 }
 
-void coordinator_release_workers(coordinator_t *self)
+void coordinator_release_workers(coordinator_t *self, bool more)
 {
-    dispatcher_release(self->dispatcher, WIRE_END);
+    dispatcher_release(self->dispatcher, more ? WIRE_REJOIN : WIRE_END);
 }

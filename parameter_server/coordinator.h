@@ -49,7 +49,7 @@ bool coordinator_finished(const coordinator_t *self);
 /* Why it cannot go on: the training has diverged. Borrowed; NULL when it can. */
 const char *coordinator_failure(const coordinator_t *self);
 
-/* Tells all members that the job is over. */
-void coordinator_release_workers(coordinator_t *self);
+/* Tells all members that the job is over; with `more`, that they are to join the next one. */
+void coordinator_release_workers(coordinator_t *self, bool more);
 
 #endif

@@ -28,6 +28,14 @@ int server_job_check(const server_job_t *job, err_t *err)
     return 0;
 }
 
+void server_links_destroy(server_links_t *self)
+{
+    link_destroy(&self->control);
+    link_destroy(&self->data);
+    link_destroy(&self->weights);
+    link_destroy(&self->gradients);
+}
+
 void server_record_destroy(server_record_t **self_p)
 {
     server_record_t *self = *self_p;

@@ -13,6 +13,14 @@
 #include "proto/frame.h"
 #include "proto/link.h"
 
+/* A server's sockets; NULL where there is none (yet). All owned. */
+typedef struct {
+    link_t *control;
+    link_t *data;
+    link_t *weights;
+    link_t *gradients;
+} server_links_t;
+
 typedef struct {
     model_t model;
     sampler_t sampler;
@@ -24,8 +32,9 @@ typedef struct {
     double audit;                /* part of the blocks, 0 to 1, that two workers compute */
     uint32_t min_workers;        /* training starts when so many are there */
     const char *bind;            /* borrowed, for server_new only */
-    link_t *control;             /* bound there already; owned by server_new. NULL: it does so */
-    const dataset_t *data;       /* the training set; borrowed for the server's life */
+    server_links_t links;  /* bound there already; owned by server_new, which binds the rest */
+    size_t most_params;    /* of later jobs of the same links; 0: there are none */
+    const dataset_t *data; /* the training set; borrowed for the server's life */
     const dataset_t *validation; /* what was held out of it, or NULL; borrowed likewise */
     char kernel[32];             /* for all workers; empty: that of the first */
     /* (P) to begin with, borrowed, for server_new only; NULL: drawn from the sampler's seed. */
@@ -62,6 +71,8 @@ typedef struct {
     frame_t weights;             /* (P) floats after the step; the same */
     link_traffic_t traffic;      /* of the server so far; a STEP counts once for each worker */
 } server_record_t;
+
+void server_links_destroy(server_links_t *self);
 
 void server_record_destroy(server_record_t **self_p);
 

@@ -4,6 +4,7 @@
 #include <czmq.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
@@ -14,10 +15,7 @@
 struct server {
     zactor_t *actor; /* owned, as all that follows; NULL until it is started */
     coordinator_t *coordinator;
-    link_t *control;
-    link_t *data;
-    link_t *weights;
-    link_t *gradients;
+    server_links_t links;
     zsock_t *pipe;              /* the actor's end; borrowed while it runs */
     server_record_t *done;      /* of a step that nobody was told of yet */
     wire_t in;                  /* reused */
@@ -38,35 +36,36 @@ static bool s_send_control(void *context, const wire_peer_t *peer, const wire_t 
                            frame_t *frame)
 {
     server_t *self = context;
-    return link_send(self->control, peer, message, frame);
+    return link_send(self->links.control, peer, message, frame);
 }
 
 static void s_send_data(void *context, const wire_peer_t *peer, const wire_t *message,
                         frame_t *frame)
 {
     server_t *self = context;
-    (void)link_send(self->data, peer, message, frame); /* a worker asks again for what is lost */
+    /* a worker asks again for what is lost */
+    (void)link_send(self->links.data, peer, message, frame);
 }
 
 static void s_send_weights(void *context, const wire_t *message, frame_t *frame)
 {
     server_t *self = context;
-    (void)link_send(self->weights, NULL, message, frame);
+    (void)link_send(self->links.weights, NULL, message, frame);
 }
 
 static void s_count_traffic(server_t *self, server_record_t *record)
 {
     link_traffic_t published = {0};
-    link_traffic(self->weights, &published);
+    link_traffic(self->links.weights, &published);
     self->distributed.messages_out +=
         (published.messages_out - self->published.messages_out) * record->workers;
     self->distributed.bytes_out +=
         (published.bytes_out - self->published.bytes_out) * record->workers;
     self->published = published;
     record->traffic = self->distributed;
-    link_traffic(self->control, &record->traffic);
-    link_traffic(self->data, &record->traffic);
-    link_traffic(self->gradients, &record->traffic);
+    link_traffic(self->links.control, &record->traffic);
+    link_traffic(self->links.data, &record->traffic);
+    link_traffic(self->links.gradients, &record->traffic);
 }
 
 static void s_step_done(void *context, server_record_t *record)
@@ -96,13 +95,18 @@ link_t *server_bind(const char *bind, err_t *err)
     return control;
 }
 
-static int s_bind_others(server_t *self, const char *bind, size_t gradient_bytes, err_t *err)
+/* Binds what is not bound yet. */
+static int s_bind(server_links_t *links, const char *bind, size_t gradient_bytes, err_t *err)
 {
     char planes[4][LINK_ENDPOINT_SIZE];
+    if (!links->control && !(links->control = server_bind(bind, err)))
+        return -1;
     if (link_planes(bind, planes, err) != 0 ||
-        !(self->data = link_bind(LINK_DATA_SERVER, planes[1], 0, err)) ||
-        !(self->weights = link_bind(LINK_WEIGHTS_SERVER, planes[2], 0, err)) ||
-        !(self->gradients = link_bind(LINK_GRADIENTS_SERVER, planes[3], gradient_bytes, err)))
+        (!links->data && !(links->data = link_bind(LINK_DATA_SERVER, planes[1], 0, err))) ||
+        (!links->weights &&
+         !(links->weights = link_bind(LINK_WEIGHTS_SERVER, planes[2], 0, err))) ||
+        (!links->gradients &&
+         !(links->gradients = link_bind(LINK_GRADIENTS_SERVER, planes[3], gradient_bytes, err))))
         return err_prefix(err, "server.bind");
     return 0;
 }
@@ -112,11 +116,12 @@ server_t *server_new(server_job_t *job, err_t *err)
     server_t *self = calloc(1, sizeof(*self));
     if (!self)
         abort();
-    self->control = job->control;
-    job->control = NULL;
+    self->links = job->links;
+    job->links = (server_links_t){NULL};
+    size_t params = model_params(&job->model);
+    size_t most_params = params > job->most_params ? params : job->most_params;
     if (server_job_check(job, err) != 0 ||
-        (!self->control && !(self->control = server_bind(job->bind, err))) ||
-        s_bind_others(self, job->bind, model_params(&job->model) * sizeof(float), err) != 0) {
+        s_bind(&self->links, job->bind, most_params * sizeof(float), err) != 0) {
         optimizer_state_clear(&job->optimizer);
         server_destroy(&self);
         return NULL;
@@ -133,12 +138,13 @@ server_t *server_new(server_job_t *job, err_t *err)
         s_step_done,
     };
     dispatch_planes_t planes;
-    const char *control = link_endpoint(self->control);
+    const char *control = link_endpoint(self->links.control);
     (void)snprintf(planes.control, sizeof(planes.control), "%s", control);
-    link_plane_name(control, link_endpoint(self->data), planes.data);
-    link_plane_name(control, link_endpoint(self->weights), planes.weights);
-    link_plane_name(control, link_endpoint(self->gradients), planes.gradients);
+    link_plane_name(control, link_endpoint(self->links.data), planes.data);
+    link_plane_name(control, link_endpoint(self->links.weights), planes.weights);
+    link_plane_name(control, link_endpoint(self->links.gradients), planes.gradients);
     self->coordinator = coordinator_new(job, &ports, &planes);
+    link_traffic(self->links.weights, &self->published); /* of earlier jobs */
     return self;
 }
 
@@ -154,7 +160,7 @@ static void s_end_actor(server_t *self)
     handover_take(self); /* it has released the workers since */
 }
 
-void server_destroy(server_t **self_p)
+void server_end(server_t **self_p, server_links_t *links)
 {
     server_t *self = *self_p;
     *self_p = NULL;
@@ -163,17 +169,21 @@ void server_destroy(server_t **self_p)
     if (self->actor)
         s_end_actor(self);
     coordinator_destroy(&self->coordinator);
-    link_destroy(&self->control);
-    link_destroy(&self->data);
-    link_destroy(&self->weights);
-    link_destroy(&self->gradients);
     wire_clear(&self->in);
+    *links = self->links;
     free(self);
+}
+
+void server_destroy(server_t **self_p)
+{
+    server_links_t links = {NULL};
+    server_end(self_p, &links);
+    server_links_destroy(&links);
 }
 
 const char *server_endpoint(const server_t *self)
 {
-    return link_endpoint(self->control);
+    return link_endpoint(self->links.control);
 }
 
 /* Hands all messages that are there to the coordinator. */
@@ -183,7 +193,7 @@ static void s_drain_gradients(server_t *self)
     frame_t frame = {.present = false};
     wire_peer_t nobody;
     wire_status_t status;
-    while (link_receive(self->gradients, &nobody, &self->in, &frame, &status)) {
+    while (link_receive(self->links.gradients, &nobody, &self->in, &frame, &status)) {
         coordinator_partial(self->coordinator, status, &self->in, &frame);
         s_tell(self);
         frame_clear(&frame);
@@ -218,14 +228,14 @@ static void s_actor(zsock_t *pipe, void *argument)
     };
     zmq_pollitem_t items[N_ITEMS] = {
         [PIPE] = {zsock_resolve(pipe), 0, ZMQ_POLLIN, 0},
-        [CONTROL] = {link_socket(self->control), 0, ZMQ_POLLIN, 0},
-        [DATA] = {link_socket(self->data), 0, ZMQ_POLLIN, 0},
-        [GRADIENTS] = {link_socket(self->gradients), 0, ZMQ_POLLIN, 0},
+        [CONTROL] = {link_socket(self->links.control), 0, ZMQ_POLLIN, 0},
+        [DATA] = {link_socket(self->links.data), 0, ZMQ_POLLIN, 0},
+        [GRADIENTS] = {link_socket(self->links.gradients), 0, ZMQ_POLLIN, 0},
     };
     link_t *const links[N_ITEMS] = {
-        [CONTROL] = self->control,
-        [DATA] = self->data,
-        [GRADIENTS] = self->gradients,
+        [CONTROL] = self->links.control,
+        [DATA] = self->links.data,
+        [GRADIENTS] = self->links.gradients,
     };
     while (!stopping && !coordinator_finished(self->coordinator)) {
         if (link_poll(items, links, N_ITEMS, coordinator_timeout_ms(self->coordinator)) < 0 &&
@@ -238,17 +248,17 @@ static void s_actor(zsock_t *pipe, void *argument)
         }
         s_drain_gradients(self);
         if (items[CONTROL].revents)
-            s_drain(self, self->control, coordinator_control);
+            s_drain(self, self->links.control, coordinator_control);
         if (items[DATA].revents)
-            s_drain(self, self->data, coordinator_fetch);
+            s_drain(self, self->links.data, coordinator_fetch);
         coordinator_tick(self->coordinator);
         s_tell(self);
     }
     handover_give(self);
     zsock_send(pipe, "ip", (int)SERVER_DONE, NULL);
     char *word = zstr_recv(pipe); /* server_release's, or $TERM */
+    coordinator_release_workers(self->coordinator, word && strcmp(word, "NEXT") == 0);
     zstr_free(&word);
-    coordinator_release_workers(self->coordinator);
     handover_give(self);
 }
 
@@ -269,9 +279,9 @@ const char *server_failure(const server_t *self)
     return coordinator_failure(self->coordinator);
 }
 
-void server_release(server_t *self)
+void server_release(server_t *self, bool more)
 {
-    zstr_send(self->actor, "RELEASE");
+    zstr_send(self->actor, more ? "NEXT" : "RELEASE");
 }
 
 server_event_t server_wait(server_t *self, int other_fd, server_record_t **record)

@@ -19,16 +19,19 @@ typedef enum {
 
 typedef struct server server_t;
 
-/* Binds the control plane alone, for server_job_t's control: workers may connect and ask, and are
+/* Binds the control plane alone, for server_job_t's links: workers may connect and ask, and are
  * answered once there is a server. NULL with *err, which names server.bind. */
 link_t *server_bind(const char *bind, err_t *err);
 
-/* Checks the job and binds what is not bound. NULL with *err. job->optimizer and job->control are
+/* Checks the job and binds what is not bound. NULL with *err. job->optimizer and job->links are
  * emptied in any case. */
 server_t *server_new(server_job_t *job, err_t *err);
 
 /* Stops the actor if it runs. */
 void server_destroy(server_t **self_p);
+
+/* As server_destroy, but *links, which held none, get the sockets, for the next job. */
+void server_end(server_t **self_p, server_links_t *links);
 
 /* The control endpoint, as workers may connect to it. Borrowed. */
 const char *server_endpoint(const server_t *self);
@@ -43,9 +46,9 @@ void server_stop(server_t *self);
 const char *server_failure(const server_t *self);
 
 /* After SERVER_DONE, when what was trained is safe: lets the workers go, for which there would be
- * no others if this process died and the next had to train on. server_destroy does so at the
- * latest. */
-void server_release(server_t *self);
+ * no others if this process died and the next had to train on. With `more` they are to
+ * join the next job at this endpoint (server_end). server_destroy lets them go at the latest. */
+void server_release(server_t *self, bool more);
 
 /* Waits for the actor's next event, or until other_fd is readable. With SERVER_STEP *record is the
  * caller's. */

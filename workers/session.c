@@ -25,6 +25,8 @@ typedef enum {
 struct session {
     state_t state;
     wire_hello_t hello;
+    char own_kernel[sizeof(
+        ((wire_hello_t *)0)->kernel)]; /* before a job had us take the sparse one */
     bool (*can_run)(const char *kernel);
     const dataset_t *data; /* borrowed */
     uint32_t n_threads;
@@ -61,6 +63,7 @@ session_t *session_new(const wire_hello_t *hello, bool (*can_run)(const char *ke
     if (!self)
         abort();
     self->hello = *hello;
+    memcpy(self->own_kernel, hello->kernel, sizeof(self->own_kernel));
     self->can_run = can_run;
     self->data = data;
     self->n_threads = n_threads;
@@ -300,8 +303,11 @@ bool session_message(session_t *self, const wire_t *message, size_t frame_size, 
         s_on_refused(self, &message->refusal, now_ms);
         return false;
     case WIRE_REJOIN:
-        if (self->state == STATE_WORKING)
+        if (self->state == STATE_WORKING) {
+            /* the next job may be another, whose kernel must not depend on who took part in this */
+            memcpy(self->hello.kernel, self->own_kernel, sizeof(self->hello.kernel));
             s_rejoin(self, now_ms);
+        }
         return false;
     case WIRE_ASSIGN:
         if (s_is_ours(self, message) && s_is_for_others(self, message))
@@ -500,6 +506,8 @@ void session_resume(session_t *self, const char *kernel, int64_t now_ms)
     if (self->state != STATE_PAUSED)
         return; /* the same */
     (void)snprintf(self->hello.kernel, sizeof(self->hello.kernel), "%s", kernel);
+    if (kernel_of(kernel) != KERNEL_SPARSE)
+        memcpy(self->own_kernel, self->hello.kernel, sizeof(self->own_kernel));
     self->heard_ms = now_ms;
     s_rejoin(self, now_ms);
 }

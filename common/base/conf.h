@@ -28,6 +28,8 @@ typedef enum {
     CONF_STRING, /* char *, owned, never NULL, valid UTF-8 */
     CONF_ENUM,   /* int or an enum of its size: the index of the choice */
     CONF_LIST,   /* pointer to a malloc'ed array of structs, owned; 1 to max items */
+    CONF_SPACE, /* conf_space_t, owned: values to try for keys of the table `items`; from files only
+                 */
 } conf_type_t;
 
 typedef struct conf_table conf_table_t;
@@ -41,7 +43,7 @@ typedef struct {
     bool above_min;      /* min itself is out of range */
     bool below_max;      /* max itself is out of range */
     const char *const *choices; /* CONF_ENUM; ends with NULL */
-    const conf_table_t *items;  /* CONF_LIST: the table of one item */
+    const conf_table_t *items;  /* CONF_LIST: the table of one item; CONF_SPACE: of the keys */
     size_t count_offset;        /* CONF_LIST: of the int that holds the number of items */
     const char *unit;           /* "rows", "steps"; may be NULL */
     const char *help;           /* a sentence, without the bounds and the default */
@@ -52,6 +54,21 @@ struct conf_table {
     int n_keys;
     size_t size; /* of the struct */
 };
+
+/* What a key may be in a search: one of some values, or any number of a range. */
+typedef struct {
+    const conf_key_t *key; /* borrowed from its table */
+    int line;              /* of the file */
+    char **values;         /* (n_values) owned; each as conf_override takes it for the key */
+    int n_values;          /* 0: a range */
+    double min, max;       /* each a value of the key */
+    bool log_scale;        /* uniform in the logarithm; min is above 0 */
+} conf_dimension_t;
+
+typedef struct {
+    conf_dimension_t *dimensions; /* owned, in the file's order */
+    int n_dimensions;
+} conf_space_t;
 
 /* A value from the command line. All strings borrowed. */
 typedef struct {

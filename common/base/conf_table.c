@@ -11,6 +11,8 @@ void conf_init(const conf_table_t *table, void *target)
     memset(target, 0, table->size);
     for (int i = 0; i < table->n_keys; i++) {
         const conf_key_t *key = &table->keys[i];
+        if (key->type == CONF_SPACE)
+            continue;         /* empty */
         assert(key->initial); /* of a whole struct every key has a default */
         const conf_override_t initial = {
             .option = "default", .key = key->key, .text = key->initial};

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/conf_space.h"
 #include "base/text.h"
 
 /* 1000000 rather than 1e+06 for whole numbers, the shortest form for others. */
@@ -74,6 +75,9 @@ void conf_value_expected(const conf_key_t *key, bool bounds_only, char *out, siz
         break;
     case CONF_LIST:
         (void)snprintf(out, size, "a list of 1 to %.0f items", key->max);
+        break;
+    case CONF_SPACE:
+        (void)snprintf(out, size, "keys with values to try");
         break;
     }
 }
@@ -203,6 +207,7 @@ int conf_value_set(const conf_key_t *key, void *target, const char *text, size_t
     case CONF_ENUM:
         return s_set_enum(key, value, text, err);
     case CONF_LIST:
+    case CONF_SPACE:
         break;
     }
     return s_refuse(key, text, quoted, "is not a list", false, err);
@@ -231,7 +236,8 @@ void conf_value_clear(const conf_key_t *key, void *target)
         free(items);
         memset((char *)target + key->offset, 0, sizeof(void *));
         memset((char *)target + key->count_offset, 0, sizeof(int));
-    }
+    } else if (key->type == CONF_SPACE)
+        conf_space_clear((conf_space_t *)(void *)((char *)target + key->offset));
 }
 
 /* Plain where YAML reads it back as the same text, else in double quotes with escapes. */
@@ -286,6 +292,7 @@ void conf_value_print(const conf_key_t *key, const void *target, FILE *out)
         (void)fputs(key->choices[*(const int *)value], out);
         break;
     case CONF_LIST:
+    case CONF_SPACE:
         assert(false);
         break;
     }

@@ -99,6 +99,7 @@ static const char *s_metavar(const conf_key_t *key)
     case CONF_ENUM:
         return "WORD";
     case CONF_LIST:
+    case CONF_SPACE:
         return "[...]";
     }
     return "";

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -144,6 +145,18 @@ int file_make_folder(const char *path, err_t *err)
     }
     free(copy);
     return r;
+}
+
+int file_lock_folder(const char *path, err_t *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set_errno(err, "%s: cannot open", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        close(fd);
+        return err_set(err, "%s: another run writes there, expected a folder of its own", path);
+    }
+    return fd;
 }
 
 bool file_is_folder(const char *path)

@@ -25,6 +25,11 @@ int file_read(const char *path, size_t max_bytes, char **data, size_t *size, err
 /* Makes the folder and its parents; fine if it is there already. Returns 0 or -1. */
 int file_make_folder(const char *path, err_t *err);
 
+/* Takes the folder for this process until the descriptor is closed, at its end at the latest: two
+ * runs in one folder would mix their files. Returns the descriptor, or -1 with *err when another
+ * process has it. */
+int file_lock_folder(const char *path, err_t *err);
+
 bool file_is_folder(const char *path);
 bool file_exists(const char *path);
 

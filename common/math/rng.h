@@ -23,6 +23,7 @@ typedef enum {
     RNG_DROPOUT = 8,  /* 16 bits an output; index = row 2^32 + layer 2^27 + output / 2 */
     RNG_AUGMENT = 10, /* altered images (math/augment.h); index = row 2^32 + number of the draw */
     RNG_SPLIT = 11,   /* rows held out for validation; index = row */
+    RNG_SWEEP = 12,   /* what a trial tries; step = trial, index = 2 key and 2 key + 1 */
 } rng_purpose_t;
 
 /* The bijection itself, as in the paper's table of known answers. */

@@ -274,7 +274,7 @@ static void test_weights_are_those_by_definition(void **state)
         assert_int_equal(s_wait(world), SERVER_DONE);
         while (peer_receive(peer, 50)) /* not before its files are safe */
             assert_int_not_equal(peer->in.type, WIRE_END);
-        server_release(world->server);
+        server_release(world->server, false);
         peer_expect(peer, WIRE_END);
         assert_int_equal(world->refused, 0);
         assert_int_equal(world->duplicates, 0);
@@ -706,7 +706,7 @@ static void test_serves_rows(void **state)
                         (ROWS - 5) * TINY_INPUTS);
     server_stop(world->server);
     assert_int_equal(s_wait(world), SERVER_DONE);
-    server_release(world->server);
+    server_release(world->server, false);
     peer_expect(peer, WIRE_END);
     s_end(world);
 }
@@ -786,7 +786,7 @@ static void test_stopped_and_destroyed_at_any_time(void **state)
             server_stop(world->server);
             while (s_wait(world) == SERVER_STEP) /* the second may be done before */
                 ;
-            server_release(world->server);
+            server_release(world->server, false);
             peer_expect(peer, WIRE_END);
         } /* else destroyed with an event that nobody took */
         s_end(world);
