@@ -82,8 +82,13 @@ static int s_trial(sweep_serve_t *self, sweep_results_t *results, uint32_t t, si
     run_quiet(run);
     server_job_t job = run_job(run, self->bind);
     bool bound = links->data != NULL;
-    job.links = *links;
     job.most_params = most_params;
+    if (model_params(&job.model) > most_params) { /* keys of the data are searched over, too */
+        err_set(err, "its data make a larger network than those of trial 1");
+        optimizer_state_clear(&job.optimizer);
+        goto out;
+    }
+    job.links = *links;
     *links = (server_links_t){NULL};
     if (!(server = server_new(&job, err)) || run_open(run, err) != 0)
         goto out;
