@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,6 +38,7 @@ static int s_open(bench_processes_t *self, settings_t *settings, int n_rows, err
 {
     memset(self, 0, sizeof(*self));
     self->signals = signals_open(false);
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* for bench_processes_end */
     if (spawn_program(self->program, sizeof(self->program), err) != 0)
         return -1;
     const char *above = getenv("TMPDIR");
@@ -243,8 +245,10 @@ void bench_processes_end(bench_processes_t *self)
         if (process->pid == 0)
             continue;
         kill(process->pid, SIGKILL);
-        (void)waitpid(process->pid, NULL, 0);
         close(process->fd);
     }
+    /* and what they had started, which dies with them, but a moment later */
+    while (waitpid(-1, NULL, 0) > 0)
+        ;
     self->n = 0;
 }

@@ -41,6 +41,8 @@ grown() {
     wait_for_line 20 relay ' relay\.bound '
     endpoints=([server]=$endpoint [relay]=ipc://$work/r)
     start_worker steady
+    # alone at first: what it keeps of each block it has now, whichever it is asked for later
+    wait_for 60 steps_done run 20
     while [ "$next" -le 10000 ]; do
         # by turns at the server and behind the relay; two at a time, the older one leaves
         n=$((n + 1))
