@@ -27,7 +27,7 @@ struct pass {
     float *keep[MODEL_MAX_LAYERS];        /* what dropout multiplies them with */
     float *dropped[MODEL_MAX_LAYERS];     /* the product, which the next layer takes */
     float *slope[MODEL_MAX_LAYERS];       /* activation_has_slope */
-    uint16_t *which[MODEL_MAX_LAYERS];    /* window_max */
+    uint32_t *which[MODEL_MAX_LAYERS];    /* window_max */
     float *delta[2];                      /* dE/dz or dE/da of two neighbouring layers */
     float *patches;                       /* of a convolution */
     float *deltas;                        /* dE/dpatches */
@@ -116,7 +116,7 @@ pass_t *pass_new(const model_t *model, kernel_t kernel, size_t max_rows)
         if (layer->kind != LAYER_MAX_POOL && activation_has_slope(layer->activation))
             self->slope[l] = s_floats(n);
         if (layer->kind == LAYER_MAX_POOL)
-            self->which[l] = s_array(n, sizeof(uint16_t));
+            self->which[l] = s_array(n, sizeof(uint32_t));
         if (layer->kind == LAYER_CONV)
             patches = s_most(patches, s_images_at_once(model, l) * s_image_patches(model, l));
         if (layer->kind == LAYER_CONV || l > 0)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "math/simd.h"
 #include "math/vec.h"
 
 static size_t s_image_floats(const window_t *self)
@@ -30,6 +31,22 @@ static int s_is_row(const window_t *self, uint32_t y)
     return y >= self->padding && y < self->padding + self->height;
 }
 
+/* Few floats at a time: a call of memcpy would take longer than they do. */
+static inline void s_copy(float *restrict to, const float *restrict from, size_t n)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        memcpy(to + i, from + i, 8 * sizeof(float));
+    for (; i < n; i++)
+        to[i] = from[i];
+}
+
+static inline void s_zero(float *to, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = 0.0F;
+}
+
 static void s_gather_patch(const window_t *self, const float *image, uint32_t row, uint32_t column,
                            float *patch)
 {
@@ -38,13 +55,13 @@ static void s_gather_patch(const window_t *self, const float *image, uint32_t ro
     for (uint32_t i = 0; i < self->size; i++, patch += (size_t)self->size * C) {
         uint32_t y = row * self->stride + i;
         if (!s_is_row(self, y)) {
-            memset(patch, 0, (size_t)self->size * C * sizeof(float));
+            s_zero(patch, (size_t)self->size * C);
             continue;
         }
         const float *from = image + ((size_t)(y - self->padding) * self->width + x) * C;
-        memset(patch, 0, (size_t)first * C * sizeof(float));
-        memcpy(patch + (size_t)first * C, from, (size_t)(end - first) * C * sizeof(float));
-        memset(patch + (size_t)end * C, 0, (size_t)(self->size - end) * C * sizeof(float));
+        s_zero(patch, (size_t)first * C);
+        s_copy(patch + (size_t)first * C, from, (size_t)(end - first) * C);
+        s_zero(patch + (size_t)end * C, (size_t)(self->size - end) * C);
     }
 }
 
@@ -80,49 +97,73 @@ void window_scatter(const window_t *self, const float *patches, size_t B, float 
                 s_scatter_patch(self, patches, row, column, images);
 }
 
-/* out(C), which(C): the maxima of a window whose first element is at `from`. */
-static void s_max(const window_t *self, const float *from, float *out, uint16_t *which)
+/* What a window's first element is at; those of the window at (row, column) follow from it. */
+SIMD_BODY size_t s_corner(const window_t *self, uint32_t row, uint32_t column)
 {
-    uint32_t C = self->channels;
-    memcpy(out, from, C * sizeof(float));
-    memset(which, 0, C * sizeof(*which));
-    for (uint32_t at = 1; at < self->size * self->size; at++) {
-        const float *next = from + ((size_t)(at / self->size) * self->width + at % self->size) * C;
-        for (uint32_t c = 0; c < C; c++) {
-            int more = next[c] > out[c];
-            out[c] = more ? next[c] : out[c];
-            which[c] = more ? (uint16_t)at : which[c];
+    return ((size_t)row * self->width + column) * self->stride * self->channels;
+}
+
+/* From the first element of a window to its element (i, j). */
+SIMD_BODY size_t s_within(const window_t *self, uint32_t i, uint32_t j)
+{
+    return ((size_t)i * self->width + j) * self->channels;
+}
+
+/* out(C), which(C): the maxima of a window whose first element is at `from`. */
+SIMD_BODY void s_max(const window_t *self, const float *restrict from, float *restrict out,
+                     uint32_t *restrict which)
+{
+    uint32_t C = self->channels, at = 0;
+    for (uint32_t i = 0; i < self->size; i++) {
+        for (uint32_t j = 0; j < self->size; j++, at++) {
+            const float *next = from + s_within(self, i, j);
+            for (uint32_t c = 0; c < C; c++) {
+                int more = at == 0 || next[c] > out[c];
+                out[c] = more ? next[c] : out[c];
+                which[c] = more ? at : which[c];
+            }
         }
     }
 }
 
-void window_max(const window_t *self, const float *images, size_t B, float *out, uint16_t *which)
+SIMD_BODY void window_max_body(const window_t *self, const float *images, size_t B, float *out,
+                               uint32_t *which)
 {
     uint32_t C = self->channels;
     for (size_t b = 0; b < B; b++, images += s_image_floats(self))
         for (uint32_t row = 0; row < self->rows; row++)
             for (uint32_t column = 0; column < self->columns; column++, out += C, which += C)
-                s_max(self,
-                      images + ((size_t)row * self->stride * self->width +
-                                (size_t)column * self->stride) *
-                                   C,
-                      out, which);
+                s_max(self, images + s_corner(self, row, column), out, which);
 }
+SIMD_VARIANTS(void, window_max,
+              (const window_t *self, const float *images, size_t B, float *out, uint32_t *which),
+              (self, images, B, out, which))
 
-void window_max_scatter(const window_t *self, const float *delta, const uint16_t *which, size_t B,
-                        float *images)
+/* image += delta(C) where the maxima of a window were whose first element is at `image`. */
+SIMD_BODY void s_give(const window_t *self, const float *restrict delta,
+                      const uint32_t *restrict which, float *restrict image)
 {
-    uint32_t C = self->channels;
-    memset(images, 0, B * s_image_floats(self) * sizeof(float));
-    for (size_t b = 0; b < B; b++, images += s_image_floats(self)) {
-        for (uint32_t row = 0; row < self->rows; row++) {
-            for (uint32_t column = 0; column < self->columns; column++, delta += C, which += C) {
-                for (uint32_t c = 0; c < C; c++) {
-                    size_t y = (size_t)row * self->stride + which[c] / self->size;
-                    size_t x = (size_t)column * self->stride + which[c] % self->size;
-                    images[(y * self->width + x) * C + c] += delta[c];
-                }
-            }
+    uint32_t C = self->channels, at = 0;
+    for (uint32_t i = 0; i < self->size; i++) {
+        for (uint32_t j = 0; j < self->size; j++, at++) {
+            float *to = image + s_within(self, i, j);
+            for (uint32_t c = 0; c < C; c++)
+                to[c] += which[c] == at ? delta[c] : 0.0F;
         }
     }
 }
+
+SIMD_BODY void window_max_scatter_body(const window_t *self, const float *delta,
+                                       const uint32_t *which, size_t B, float *images)
+{
+    uint32_t C = self->channels;
+    memset(images, 0, B * s_image_floats(self) * sizeof(float));
+    for (size_t b = 0; b < B; b++, images += s_image_floats(self))
+        for (uint32_t row = 0; row < self->rows; row++)
+            for (uint32_t column = 0; column < self->columns; column++, delta += C, which += C)
+                s_give(self, delta, which, images + s_corner(self, row, column));
+}
+SIMD_VARIANTS(void, window_max_scatter,
+              (const window_t *self, const float *delta, const uint32_t *which, size_t B,
+               float *images),
+              (self, delta, which, B, images))

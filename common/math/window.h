@@ -25,10 +25,10 @@ void window_scatter(const window_t *self, const float *patches, size_t B, float 
 
 /* out(B, rows, columns, channels) = the largest of each window and channel, which(as out) where it
  * is within the window: the first of equals. Without padding. */
-void window_max(const window_t *self, const float *images, size_t B, float *out, uint16_t *which);
+void window_max(const window_t *self, const float *images, size_t B, float *out, uint32_t *which);
 
 /* The transpose of window_max for these maxima: images gets each delta where its maximum was. */
-void window_max_scatter(const window_t *self, const float *delta, const uint16_t *which, size_t B,
+void window_max_scatter(const window_t *self, const float *delta, const uint32_t *which, size_t B,
                         float *images);
 
 #endif
