@@ -62,7 +62,14 @@ static int s_append_number(history_t *self, double value, err_t *err)
     return s_append(self, line, err);
 }
 
-/* Cuts the file behind its first n lines; *n_kept gets how many whole lines it then has. */
+/* Is this line of metrics.jsonl an evaluation's? Only they have a validation_ or test_accuracy. */
+static bool s_is_evaluation(const char *line, size_t size)
+{
+    return memmem(line, size, "_accuracy\"", strlen("_accuracy\"")) != NULL;
+}
+
+/* Cuts the file behind its first n lines of steps; *n_kept gets how many whole lines it then has.
+ */
 static int s_cut(history_t *self, int n, int *n_kept, err_t *err)
 {
     char *text = NULL;
@@ -75,8 +82,9 @@ static int s_cut(history_t *self, int n, int *n_kept, err_t *err)
         const char *newline = memchr(text + end, '\n', size - end);
         if (!newline)
             break;
+        size_t begin = end;
         end = (size_t)(newline - text) + 1;
-        (*n_kept)++;
+        *n_kept += !s_is_evaluation(text + begin, end - begin);
     }
     free(text);
     if (ftruncate(self->fd, (off_t)end) != 0)
@@ -109,6 +117,35 @@ static int s_fill(history_t *self, int n_missing, err_t *err)
     return 0;
 }
 
+int output_forget(const char *folder, uint32_t from, err_t *err)
+{
+    static const char head[] = "{\"step\": ";
+    char *text = NULL, *path = file_join(folder, OUTPUT_STEPS);
+    size_t size = 0, kept = 0;
+    int r = 0;
+    if (from == 0 || !file_exists(path))
+        goto out;
+    if ((r = file_read(path, MAX_HISTORY_BYTES, &text, &size, err)) != 0)
+        goto out;
+    for (size_t at = 0, end; at < size; at = end) {
+        const char *newline = memchr(text + at, '\n', size - at);
+        end = newline ? (size_t)(newline - text) + 1 : size;
+        if (newline && s_is_evaluation(text + at, end - at) &&
+            strncmp(text + at, head, strlen(head)) == 0 &&
+            strtoul(text + at + strlen(head), NULL, 10) >= from)
+            continue;
+        memmove(text + kept, text + at, end - at);
+        kept += end - at;
+    }
+    file_part_t part = {text, kept};
+    if (kept < size)
+        r = file_write_atomic(path, &part, 1, err);
+out:
+    free(text);
+    free(path);
+    return r;
+}
+
 output_t *output_open(const char *folder, int steps_done, int *n_missing, err_t *err)
 {
     int missing[3] = {0};
@@ -139,6 +176,11 @@ int output_step(output_t *self, double cost, double accuracy, const char *metric
     if (s_append_number(&self->cost, cost, err) != 0 ||
         s_append_number(&self->accuracy, accuracy, err) != 0)
         return -1;
+    return s_append(&self->steps, metrics, err);
+}
+
+int output_evaluation(output_t *self, const char *metrics, err_t *err)
+{
     return s_append(&self->steps, metrics, err);
 }
 

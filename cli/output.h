@@ -2,7 +2,7 @@
  *
  *   cost_history/part-00000      one number a step, as Python writes a float
  *   accuracy_history/part-00000  the same
- *   metrics.jsonl                one JSON object a step
+ *   metrics.jsonl                one JSON object a step, and one an evaluation
  *   metrics/part-00000           (precision, recall, F1) a class
  *   tests/part-00000             (prediction, label) of sampled test rows
  *   evaluation.json              what `drover evaluate --json` prints
@@ -25,6 +25,10 @@
 #define OUTPUT_TESTS            "tests/part-00000"
 #define OUTPUT_EVALUATION       "evaluation.json"
 
+/* For a run that goes on, before output_open: takes the evaluations of step `from` and later ones
+ * out of metrics.jsonl, since they are done again; 0: none. Returns 0 or -1. */
+int output_forget(const char *folder, uint32_t from, err_t *err);
+
 /* A run's histories, open for appending. */
 typedef struct output output_t;
 
@@ -36,6 +40,9 @@ output_t *output_open(const char *folder, int steps_done, int *n_missing, err_t 
 /* Appends the next step's line to the histories; `metrics` is that of metrics.jsonl, with its
  * newline. Returns 0 or -1. */
 int output_step(output_t *self, double cost, double accuracy, const char *metrics, err_t *err);
+
+/* Appends an evaluation's line to metrics.jsonl. Returns 0 or -1. */
+int output_evaluation(output_t *self, const char *metrics, err_t *err);
 
 /* Closes the histories. */
 void output_close(output_t **self_p);

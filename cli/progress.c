@@ -20,6 +20,7 @@ struct progress {
     bool standing; /* an unfinished line is on the terminal */
     int64_t drawn_ms;
     double step_ms; /* smoothed */
+    char evaluation[64];
 };
 
 progress_t *progress_new(uint32_t n_steps)
@@ -65,15 +66,25 @@ void progress_step(progress_t *self, const server_record_t *record)
     self->drawn_ms = now_ms;
     double left_s = self->step_ms * (self->n_steps - record->step) / 1000.0;
     (void)printf("%sstep %u/%u  cost %.5f  accuracy %.4f  rate %.4g  %.0f rows/s  %u worker%s  "
-                 "ETA %.0f s%s",
+                 "ETA %.0f s%s%s",
                  self->terminal ? "\r\033[K" : "", record->step, self->n_steps, record->cost,
                  record->accuracy, record->learning_rate,
                  (double)record->rows / (record->step_ms > 0 ? record->step_ms : 1) * 1000.0,
-                 record->workers, record->workers == 1 ? "" : "s", left_s,
+                 record->workers, record->workers == 1 ? "" : "s", left_s, self->evaluation,
                  self->terminal ? "" : "\n");
     (void)fflush(stdout);
     self->standing = self->terminal;
     log_set_progress(self->standing);
+}
+
+void progress_evaluation(progress_t *self, const trial_result_t *result)
+{
+    bool validation = result->validation.rows > 0;
+    if (!self)
+        return;
+    (void)snprintf(self->evaluation, sizeof(self->evaluation), "  %s accuracy %.4f (step %u)",
+                   validation ? "validation" : "test",
+                   validation ? result->validation.accuracy : result->test.accuracy, result->step);
 }
 
 void progress_end(progress_t *self)

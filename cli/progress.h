@@ -12,6 +12,9 @@ void progress_destroy(progress_t **self_p);
 
 void progress_step(progress_t *self, const server_record_t *record);
 
+/* From now on the lines name its accuracy: on validation data, where there are any. */
+void progress_evaluation(progress_t *self, const trial_result_t *result);
+
 /* Leaves the last line standing. */
 void progress_end(progress_t *self);
 

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/pool.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/run_data.h"
@@ -38,6 +39,8 @@ struct run {
     progress_t *progress;
     float *init; /* (P) to begin with, of model.init_file; NULL when drawn or not needed any more */
     char init_digest[WEIGHTS_DIGEST_SIZE]; /* of what the run began with; "" when it was drawn */
+    float *best;                           /* of base/pool.h; see s_result; NULL before run_save */
+    uint32_t best_step;
     server_record_t *last; /* of the newest step, or what the checkpoint says of it; or NULL */
     double *costs;         /* (n_done) */
     double *accuracies;    /* (n_done) */
@@ -97,6 +100,11 @@ static int s_check_checkpoint(const run_t *self, const checkpoint_info_t *info,
         what = "another training.batch_rows";
     else if (state->validation != settings->data.validation)
         what = "another data.validation";
+    else if (state->trial.patience != (uint32_t)settings->training.early_stopping.patience)
+        what = "another training.early_stopping.patience";
+    else if (state->trial.patience > 0 &&
+             state->trial.every != (uint32_t)settings->evaluation.every_steps)
+        what = "another evaluation.every_steps";
     else if (key) {
         (void)snprintf(another, sizeof(another), "another %s", key);
         what = another;
@@ -137,7 +145,7 @@ static int s_read_history(const run_t *self, const char *name, uint32_t n, doubl
 static int s_resume(run_t *self, err_t *err)
 {
     checkpoint_info_t info;
-    checkpoint_state_t state;
+    checkpoint_state_t state = {0};
     float *params = NULL;
     int r = -1;
     char *folder = file_join(self->folder, "checkpoint");
@@ -153,6 +161,9 @@ static int s_resume(run_t *self, err_t *err)
         abort();
     self->last = last;
     last->optimizer = state.optimizer;
+    last->trial = state.trial.state;
+    if (self->settings->evaluation.every_steps == 0)
+        trial_state_clear(&last->trial);
     if (s_check_checkpoint(self, &info, &state, err) != 0)
         goto out;
     s_make_room(self, info.step);
@@ -240,6 +251,13 @@ run_t *run_new(const settings_t *settings, bool resume, err_t *err)
         run_data_model(settings, self->train, &self->model, err) != 0 ||
         (self->test && run_data_check(&self->model, self->test, "test", err) != 0))
         goto fail;
+    if (settings->evaluation.every_steps > 0 && !self->validation && !self->test) {
+        err_set(err,
+                "evaluation.every_steps is %d and there is nothing to evaluate on, expected test "
+                "data or data.validation above 0",
+                settings->evaluation.every_steps);
+        goto fail;
+    }
     self->folder = run_folder(settings);
     if (!self->folder)
         abort();
@@ -262,6 +280,7 @@ void run_destroy(run_t **self_p)
     if (self->lock >= 0)
         close(self->lock);
     server_record_destroy(&self->last);
+    pool_give(self->best);
     dataset_destroy(&self->train);
     dataset_destroy(&self->validation);
     dataset_destroy(&self->test);
@@ -292,6 +311,9 @@ server_job_t run_job(const run_t *self, const char *bind)
         .bind = bind,
         .data = self->train,
         .validation = self->validation,
+        .test = self->test,
+        .evaluate_every = (uint32_t)settings->evaluation.every_steps,
+        .patience = (uint32_t)settings->training.early_stopping.patience,
         .weights = self->init,
         .init = (model_init_t)settings->model.init,
     };
@@ -304,6 +326,7 @@ server_job_t run_job(const run_t *self, const char *bind)
         job.step = self->last->step;
         job.weights = frame_data(&self->last->weights);
         job.optimizer = optimizer_state_share(&self->last->optimizer);
+        job.trial = trial_state_share(&self->last->trial);
         job.run = self->last->run;
         memcpy(job.kernel, self->last->kernel, sizeof(job.kernel));
     }
@@ -373,6 +396,8 @@ int run_open(run_t *self, err_t *err)
         s_remove_earlier(self->folder, err) == 0 &&
         (self->last || s_remove_checkpoints(self->folder, err) == 0) &&
         settings_write(self->settings, config, err) == 0 &&
+        (self->n_done == 0 ||
+         output_forget(self->folder, self->last->trial.pending_step, err) == 0) &&
         (self->output = output_open(self->folder, (int)self->n_done, &n_missing, err)))
         r = 0;
     if (n_missing > 0)
@@ -384,9 +409,12 @@ int run_open(run_t *self, err_t *err)
     return r;
 }
 
-/* What the run leaves: the weights' average where it keeps one. */
+/* What the run leaves: the model of the best evaluation, where early stopping has one, else the
+ * weights' average, where it keeps one. */
 static const float *s_result(const run_t *self)
 {
+    if (self->best)
+        return self->best;
     const float *average = self->last->optimizer.average;
     return average ? average : frame_data(&self->last->weights);
 }
@@ -416,7 +444,10 @@ static int s_checkpoint(const run_t *self, err_t *err)
         .validation = self->settings->data.validation,
         .augment = run_data_augment(self->settings),
         .run = self->last->run,
-        .optimizer = self->last->optimizer, /* borrowed for the call */
+        .optimizer = self->last->optimizer, /* borrowed for the call, as the next */
+        .trial = {.every = (uint32_t)self->settings->evaluation.every_steps,
+                  .patience = (uint32_t)self->settings->training.early_stopping.patience,
+                  .state = self->last->trial},
     };
     int r = checkpoint_write_numbered(folder, &info, frame_data(&self->last->weights), &state, err);
     free(folder);
@@ -448,10 +479,22 @@ int run_step(run_t *self, server_record_t **record, err_t *err)
     return 0;
 }
 
-int run_save(run_t *self, err_t *err)
+int run_evaluated(run_t *self, const trial_result_t *result, err_t *err)
+{
+    char line[METRICS_LINE_SIZE];
+    metrics_evaluation(result, line);
+    progress_evaluation(self->progress, result);
+    return output_evaluation(self->output, line, err);
+}
+
+int run_save(run_t *self, const trial_state_t *trial, err_t *err)
 {
     char *path = file_join(self->folder, "model.safetensors");
     checkpoint_info_t info = s_info(self);
+    if (trial->best) {
+        self->best = pool_share(trial->best);
+        self->best_step = info.step = trial->best_step;
+    }
     progress_end(self->progress);
     int r = s_checkpoint(self, err);
     if (r == 0)
@@ -467,6 +510,8 @@ int run_finish(run_t *self, err_t *err)
         .seed = self->settings->training.seed,
         .model = &self->model,
         .params = s_result(self),
+        .best_step = self->best_step,
+        .validation = self->validation,
         .test = self->test,
         .last = self->last,
         .costs = self->costs,

@@ -44,8 +44,12 @@ typedef struct {
 } run_outcome_t;
 run_outcome_t run_outcome(const run_t *self);
 
-/* All steps are done: writes checkpoint and model. Returns 0 or -1. */
-int run_save(run_t *self, err_t *err);
+/* So is an evaluation: metrics, progress. Returns 0 or -1. */
+int run_evaluated(run_t *self, const trial_result_t *result, err_t *err);
+
+/* All steps are done, or it was stopped early: writes checkpoint and model; *trial says what the
+ * evaluations have come to. Returns 0 or -1. */
+int run_save(run_t *self, const trial_state_t *trial, err_t *err);
 
 /* Behind run_save: evaluation, pictures, summary. Returns 0 or -1. */
 int run_finish(run_t *self, err_t *err);

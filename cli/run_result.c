@@ -73,7 +73,8 @@ static int s_evaluate(const run_result_t *self, evaluation_t *evaluation, err_t 
     return 0;
 }
 
-static void s_summary(const run_result_t *self, const evaluation_t *evaluation)
+static void s_summary(const run_result_t *self, const evaluation_t *evaluation,
+                      const evaluation_t *validation)
 {
     static const char *const files[] = {
         "model.safetensors", "metrics.jsonl", "cost_history.png", "accuracy_history.png",
@@ -85,6 +86,11 @@ static void s_summary(const run_result_t *self, const evaluation_t *evaluation)
     (void)printf("\n  network         %s\n  kernel          %s\n  steps           %u\n", shape,
                  last->kernel, last->step);
     (void)printf("  batch cost      %.5f\n  batch accuracy  %.4f\n", last->cost, last->accuracy);
+    if (self->best_step > 0)
+        (void)printf("  model of step   %u, of the lowest validation cost\n", self->best_step);
+    if (self->validation)
+        (void)printf("  validation cost %.5f\n  its accuracy    %.4f\n", validation->cost,
+                     validation->accuracy);
     if (self->test)
         (void)printf("  test cost       %.5f\n  test accuracy   %.4f\n", evaluation->cost,
                      evaluation->accuracy);
@@ -103,7 +109,10 @@ static void s_summary(const run_result_t *self, const evaluation_t *evaluation)
 int run_result_write(const run_result_t *self, double *test_cost, double *test_accuracy, err_t *err)
 {
     int r = -1;
-    evaluation_t evaluation = {0};
+    evaluation_t evaluation = {0}, validation = {0};
+    if (self->validation &&
+        evaluate(self->model, self->params, self->validation, &validation, err) != 0)
+        goto out;
     if (self->test && s_evaluate(self, &evaluation, err) != 0)
         goto out;
     err_t failed;
@@ -116,9 +125,10 @@ int run_result_write(const run_result_t *self, double *test_cost, double *test_a
         *test_accuracy = evaluation.accuracy;
     }
     if (!self->quiet)
-        s_summary(self, &evaluation);
+        s_summary(self, &evaluation, &validation);
     r = 0;
 out:
     evaluation_clear(&evaluation);
+    evaluation_clear(&validation);
     return r;
 }

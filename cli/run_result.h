@@ -17,7 +17,9 @@ typedef struct {
     uint64_t seed; /* which test rows are shown */
     const model_t *model;
     const float *params;         /* (P) what the run leaves */
-    const dataset_t *test;       /* NULL when there is none */
+    uint32_t best_step;          /* whose model that is, of the best evaluation; 0: the last's */
+    const dataset_t *validation; /* NULL when there is none, as the next */
+    const dataset_t *test;
     const server_record_t *last; /* of the last step */
     const double *costs;         /* (n_steps) */
     const double *accuracies;    /* (n_steps) */

@@ -21,11 +21,15 @@ int serve(run_t *run, server_t *server, int signals, bool more, err_t *err)
                 server_stop(server);
             server_record_destroy(&record);
             break;
+        case SERVER_EVALUATED:
+            if (r == 0 && (r = run_evaluated(run, server_evaluation(server), err)) != 0)
+                server_stop(server);
+            break;
         case SERVER_DONE:
             if (r == 0 && server_failure(server))
                 r = run_failed(run, server_failure(server), err);
             else if (r == 0)
-                r = stop.by ? run_interrupted(run, err) : run_save(run, err);
+                r = stop.by ? run_interrupted(run, err) : run_save(run, server_trial(server), err);
             /* a training that has diverged is over as well */
             server_release(server, more && !stop.by && (r == 0 || server_failure(server)));
             if (r == 0 && !stop.by)

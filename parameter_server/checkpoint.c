@@ -57,6 +57,12 @@ static int s_read_augment(const safetensors_t *file, const char *path, augment_t
     return 0;
 }
 
+void checkpoint_state_clear(checkpoint_state_t *self)
+{
+    optimizer_state_clear(&self->optimizer);
+    trial_state_clear(&self->trial.state);
+}
+
 #define KEPT_WEIGHTS  "bold_driver.kept_weights"
 #define KEPT_GRADIENT "bold_driver.kept_gradient"
 
@@ -84,6 +90,7 @@ static void s_set_state(safetensors_t *file, const checkpoint_state_t *state, si
         safetensors_add(file, KEPT_GRADIENT, &n_params, 1, optimizer->kept_gradient);
     }
     optimizer_file_add(file, optimizer, n_params);
+    trial_file_add(file, &state->trial, n_params);
 }
 
 /* A file may be whole and its bytes not those that were written: a digest over the tensors and over
@@ -92,7 +99,8 @@ static uint64_t s_digest(const checkpoint_info_t *info, const float *params,
                          const checkpoint_state_t *state)
 {
     size_t bytes = model_params(&info->model) * sizeof(float);
-    char shape[512], text[1536 + OPTIMIZER_FILE_TEXT_SIZE], rest[OPTIMIZER_FILE_TEXT_SIZE];
+    char shape[512], text[1536 + OPTIMIZER_FILE_TEXT_SIZE + TRIAL_FILE_TEXT_SIZE];
+    char rest[OPTIMIZER_FILE_TEXT_SIZE], trial[TRIAL_FILE_TEXT_SIZE];
     model_describe(&info->model, shape, sizeof(shape));
     int n = snprintf(text, sizeof(text), "%s %u %" PRIu64 " %s %s %" PRIx64, shape, info->step,
                      info->seed, info->digest, info->kernel, wire_digest(params, bytes));
@@ -117,6 +125,8 @@ static uint64_t s_digest(const checkpoint_info_t *info, const float *params,
                           augment_get(&state->augment, i));
         optimizer_file_print(optimizer, model_params(&info->model), rest);
         n += snprintf(text + n, sizeof(text) - (size_t)n, "%s", rest);
+        trial_file_print(&state->trial, model_params(&info->model), trial);
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "%s", trial);
     }
     return wire_digest(text, (size_t)n);
 }
@@ -278,10 +288,12 @@ static int s_read_state(const safetensors_t *file, const char *path, size_t n_pa
     pool_destroy(&pool); /* its buffers live on */
     if (r == 0)
         r = optimizer_file_read(file, path, n_params, optimizer, err);
+    if (r == 0)
+        r = trial_file_read(file, path, n_params, &state->trial, err);
     if (optimizer->config.schedule.kind != SCHEDULE_BOLD_DRIVER)
         optimizer->config.learning_rate = state->learning_rate;
     if (r != 0)
-        optimizer_state_clear(optimizer);
+        checkpoint_state_clear(state);
     return r;
 }
 
@@ -317,12 +329,14 @@ int checkpoint_parse(const safetensors_t *file, const char *path, checkpoint_inf
         err_set(err, "%s: damaged: it does not hold what was written", path);
     else
         r = 0;
-    if (r == 0 && !state && found.optimizer.average) /* what is used of it is the average */
-        memcpy(values, found.optimizer.average, n_params * sizeof(float));
+    const float *best = found.trial.state.best;
+    const float *used = best ? best : found.optimizer.average;
+    if (r == 0 && !state && used)
+        memcpy(values, used, n_params * sizeof(float));
     if (r == 0 && state)
         *state = found;
     else
-        optimizer_state_clear(&found.optimizer);
+        checkpoint_state_clear(&found);
     if (r == 0) {
         *params = values;
         values = NULL;

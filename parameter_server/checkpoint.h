@@ -11,6 +11,7 @@
 #include "math/augment.h"
 #include "math/model.h"
 #include "math/optimizer.h"
+#include "parameter_server/trial_file.h"
 
 /* What a file of ours says besides the weights. All of it is a function of data, config, seed and
  * kernel, so that the same training writes the same bytes. */
@@ -31,8 +32,11 @@ typedef struct {
     double validation; /* part of the rows that was held out */
     augment_t augment;
     uint64_t run;
-    optimizer_state_t optimizer; /* owned by who holds the struct */
+    optimizer_state_t optimizer; /* owned by who holds the struct, as the next */
+    trial_file_t trial;
 } checkpoint_state_t;
+
+void checkpoint_state_clear(checkpoint_state_t *self);
 
 /* Writes params(P) as tensors layer<l>.weight (inputs, units) and layer<l>.bias (units),
  * atomically. With a state it is a checkpoint, without one a model. Returns 0 or -1. */
@@ -43,10 +47,10 @@ int checkpoint_write(const char *path, const checkpoint_info_t *info, const floa
 int checkpoint_write_numbered(const char *folder, const checkpoint_info_t *info,
                               const float *params, const checkpoint_state_t *state, err_t *err);
 
-/* Reads a model or a checkpoint: *params(P) is malloc'ed, the caller's. Without
- * a state they are those to use: the average, where a checkpoint has one. *state, unless NULL, is
- * filled from a checkpoint, which the file must then be; the caller clears its optimizer. Returns
- * 0, or -1 with *err saying what in the file is not as expected. */
+/* Reads a model or a checkpoint: *params(P) is malloc'ed, the caller's. Without a state they are
+ * those to use: those of the best evaluation or, without any, the average, where a checkpoint has
+ * them. *state, unless NULL, is filled from a checkpoint, which the file must then be; the caller
+ * clears it. Returns 0, or -1 with *err saying what in the file is not as expected. */
 int checkpoint_read(const char *path, checkpoint_info_t *info, float **params,
                     checkpoint_state_t *state, err_t *err);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/pool.h"
 #include "math/optimizer.h"
 
 #define SAY_MS       5000 /* between two log lines on the same wait ... */
@@ -23,8 +24,12 @@ struct coordinator {
     node_t root;
     dispatcher_t *dispatcher; /* owned */
     optimizer_t *optimizer;   /* owned */
+    trial_t *trial;           /* owned */
+    pool_t *models;           /* owned; of buffers for it */
     frame_t current;          /* the weights of the step that runs */
     bool running;             /* a step is under way */
+    bool stopped;             /* early */
+    double awaited_ms;        /* since when the next step waits for an evaluation; 0: it does not */
     uint32_t step;
     double started_ms; /* of the step */
     double born_ms;
@@ -52,12 +57,45 @@ static dispatch_rows_t s_rows_of(const dataset_t *data)
 static void s_name_rows(const server_job_t *job, char name[WIRE_DIGEST_SIZE])
 {
     char text[128];
+    bool tested = job->evaluate_every > 0 && job->test;
     name[0] = '\0';
-    if (!job->validation)
+    if (!job->validation && !tested)
         return;
-    int n = snprintf(text, sizeof(text), "%" PRIu64 " %zu", job->sampler.seed,
-                     dataset_rows(job->validation));
+    int n = snprintf(text, sizeof(text), "%" PRIu64 " %zu %s", job->sampler.seed,
+                     job->validation ? dataset_rows(job->validation) : 0,
+                     tested ? dataset_digest(job->test) : "");
     (void)snprintf(name, WIRE_DIGEST_SIZE, "%016" PRIx64, wire_digest(text, (size_t)n));
+}
+
+/* Has the model that is on trial evaluated, if there is one. */
+static void s_evaluate(coordinator_t *self)
+{
+    uint32_t first, end;
+    const trial_state_t *state = trial_state(self->trial);
+    frame_t model = {.present = false};
+    if (state->pending_step == 0)
+        return;
+    frame_from_pool(&model, pool_share(state->pending), self->n_params * sizeof(float));
+    dispatcher_evaluate(self->dispatcher, state->pending_step, &model);
+    frame_clear(&model);
+    for (uint32_t i = 0; trial_block(self->trial, i, &first, &end); i++)
+        dispatcher_evaluate_rows(self->dispatcher, first, end);
+}
+
+/* The model that the run would leave now: the weights' average where there is one. */
+static void s_put_on_trial(coordinator_t *self)
+{
+    float *model = optimizer_state(self->optimizer)->average;
+    if (!trial_due(self->trial, self->step))
+        return;
+    if (model)
+        pool_share(model);
+    else {
+        model = pool_take(self->models);
+        memcpy(model, frame_data(&self->current), self->n_params * sizeof(float));
+    }
+    trial_begin(self->trial, self->step, model);
+    s_evaluate(self);
 }
 
 coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *ports,
@@ -68,6 +106,7 @@ coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *por
         abort();
     self->job = *job;
     memset(&job->optimizer, 0, sizeof(job->optimizer));
+    memset(&job->trial, 0, sizeof(job->trial));
     self->ports = *ports;
     memcpy(self->endpoint, planes->control, sizeof(self->endpoint));
     self->n_params = model_params(&job->model);
@@ -82,6 +121,10 @@ coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *por
         .rows[0] = s_rows_of(job->data),
     };
     s_name_rows(job, work.rows_name);
+    if (job->evaluate_every > 0 && job->validation)
+        work.rows[1] = s_rows_of(job->validation);
+    if (job->evaluate_every > 0 && job->test)
+        work.rows[2] = s_rows_of(job->test);
     memcpy(work.kernel, job->kernel, sizeof(work.kernel));
     (void)snprintf(work.digest, sizeof(work.digest), "%s", dataset_digest(job->data));
     self->dispatcher = dispatcher_new(&work, &ports->dispatch, planes);
@@ -97,6 +140,17 @@ coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *por
     self->born_ms = s_now_ms(self);
     self->say_ms = self->born_ms + FIRST_SAY_MS;
     self->cost = self->accuracy = self->learning_rate = NAN;
+    trial_config_t trial = {
+        .n_train = work.rows[0].n_rows,
+        .n_validation = work.rows[1].n_rows,
+        .n_test = work.rows[2].n_rows,
+        .block_rows = job->sampler.block_rows,
+        .every = job->evaluate_every,
+        .patience = job->patience,
+    };
+    self->models = pool_new(bytes);
+    self->trial = trial_new(&trial, &self->job.trial);
+    s_evaluate(self);
     return self;
 }
 
@@ -109,6 +163,8 @@ void coordinator_destroy(coordinator_t **self_p)
     dispatcher_destroy(&self->dispatcher);
     frame_clear(&self->current);
     optimizer_destroy(&self->optimizer);
+    trial_destroy(&self->trial);
+    pool_destroy(&self->models);
     free(self);
 }
 
@@ -171,6 +227,8 @@ static void s_end_step(coordinator_t *self, partial_t *sum)
     record->optimizer = optimizer_state_share(optimizer_state(self->optimizer));
     record->learning_rate = optimizer_rate(&record->optimizer);
     frame_share(&record->weights, &self->current);
+    s_put_on_trial(self);
+    record->trial = trial_state_share(trial_state(self->trial));
     double now_ms = s_now_ms(self);
     record->step_ms = now_ms - self->started_ms;
     record->broadcast_ms = figures.broadcast_ms;
@@ -182,12 +240,49 @@ static void s_end_step(coordinator_t *self, partial_t *sum)
 
 bool coordinator_finished(const coordinator_t *self)
 {
-    return !self->running && (self->step == self->job.n_steps || self->failure.text[0]);
+    bool over = self->stopped || self->step == self->job.n_steps;
+    return !self->running &&
+           (self->failure.text[0] || (over && trial_state(self->trial)->pending_step == 0));
 }
 
 const char *coordinator_failure(const coordinator_t *self)
 {
     return self->failure.text[0] ? self->failure.text : NULL;
+}
+
+const trial_state_t *coordinator_trial(const coordinator_t *self)
+{
+    return trial_state(self->trial);
+}
+
+static bool s_awaits_trial(const coordinator_t *self)
+{
+    return !self->running && !self->failure.text[0] &&
+           trial_awaited(self->trial, self->step + 1, self->step == self->job.n_steps);
+}
+
+/* Decides the trial that the next step waits for; false while it is not done. */
+static bool s_decide(coordinator_t *self)
+{
+    double now_ms = s_now_ms(self);
+    const trial_state_t *state = trial_state(self->trial);
+    uint32_t step = state->pending_step;
+    if (!s_awaits_trial(self))
+        return true;
+    if (!trial_decide(self->trial, &self->stopped)) {
+        if (self->awaited_ms == 0)
+            self->awaited_ms = self->say_ms = now_ms + FIRST_SAY_MS;
+        if (now_ms >= self->say_ms) {
+            log_info("server.waiting", "for=evaluation step=%u", step);
+            self->say_ms = now_ms + SAY_MS;
+        }
+        return false;
+    }
+    self->awaited_ms = 0;
+    if (self->stopped)
+        log_info("server.stopped", "step=%u early: best=%u validation_cost=%.6g worse=%u",
+                 self->step, state->best_step, state->best_cost, state->n_worse);
+    return true;
 }
 
 /* Workers to begin with. Once training has begun it goes on with any number of them. */
@@ -199,6 +294,8 @@ static uint32_t s_needed(const coordinator_t *self)
 /* Begins the next step if there are workers for it. */
 static void s_advance(coordinator_t *self)
 {
+    if (!s_decide(self))
+        return;
     uint32_t needed = s_needed(self);
     uint32_t n_active = dispatcher_active(self->dispatcher);
     double now_ms = s_now_ms(self);
@@ -231,7 +328,10 @@ static void s_report(coordinator_t *self, const wire_peer_t *peer)
         .learning_rate = self->learning_rate,
         .elapsed_s = (now_ms - self->born_ms) / 1000,
     };
-    if (!self->running && !coordinator_finished(self))
+    if (s_awaits_trial(self))
+        (void)snprintf(report.waiting_for, sizeof(report.waiting_for), "the evaluation of step %u",
+                       trial_state(self->trial)->pending_step);
+    else if (!self->running && !coordinator_finished(self))
         (void)snprintf(report.waiting_for, sizeof(report.waiting_for), "workers: %u of %u there",
                        dispatcher_active(self->dispatcher), s_needed(self));
     dispatcher_report(self->dispatcher, peer, &report);
@@ -248,6 +348,26 @@ static void s_collect(coordinator_t *self)
     s_advance(self);
 }
 
+static void s_say_score(const char *set, uint32_t step, const trial_score_t *score)
+{
+    if (score->rows > 0)
+        log_info("evaluation.done", "step=%u set=%s cost=%.6g accuracy=%.4f", step, set,
+                 score->cost, score->accuracy);
+}
+
+static void s_collect_scores(coordinator_t *self)
+{
+    wire_score_t score;
+    trial_result_t result;
+    while (dispatcher_take_score(self->dispatcher, &score)) {
+        if (!trial_score(self->trial, &score, &result))
+            continue;
+        s_say_score("validation", result.step, &result.validation);
+        s_say_score("test", result.step, &result.test);
+        self->ports.evaluated(self->ports.dispatch.context, &result);
+    }
+}
+
 void coordinator_control(coordinator_t *self, const wire_peer_t *peer, wire_status_t status,
                          const wire_t *in)
 {
@@ -255,6 +375,7 @@ void coordinator_control(coordinator_t *self, const wire_peer_t *peer, wire_stat
         s_report(self, peer);
     else
         dispatcher_control(self->dispatcher, peer, status, in);
+    s_collect_scores(self);
 }
 
 void coordinator_fetch(coordinator_t *self, const wire_peer_t *peer, wire_status_t status,

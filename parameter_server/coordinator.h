@@ -18,11 +18,14 @@ typedef struct {
     dispatch_ports_t dispatch;
     /* With the dispatcher's context; takes the record. */
     void (*step_done)(void *context, server_record_t *record);
+    /* An evaluation is done. */
+    void (*evaluated)(void *context, const trial_result_t *result);
 } coordinator_ports_t;
 
 typedef struct coordinator coordinator_t;
 
-/* For a job that was checked and has a run id; job->optimizer is emptied. Never NULL. */
+/* For a job that was checked and has a run id; job->optimizer and job->trial are emptied. Never
+ * NULL. */
 coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *ports,
                                const dispatch_planes_t *planes);
 void coordinator_destroy(coordinator_t **self_p);
@@ -48,6 +51,9 @@ bool coordinator_finished(const coordinator_t *self);
 
 /* Why it cannot go on: the training has diverged. Borrowed; NULL when it can. */
 const char *coordinator_failure(const coordinator_t *self);
+
+/* What its evaluations have come to. Borrowed. */
+const trial_state_t *coordinator_trial(const coordinator_t *self);
 
 /* Tells all members that the job is over; with `more`, that they are to join the next one. */
 void coordinator_release_workers(coordinator_t *self, bool more);

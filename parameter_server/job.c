@@ -44,5 +44,6 @@ void server_record_destroy(server_record_t **self_p)
         return;
     frame_clear(&self->weights);
     optimizer_state_clear(&self->optimizer);
+    trial_state_clear(&self->trial);
     free(self);
 }

@@ -10,6 +10,7 @@
 #include "math/model.h"
 #include "math/optimizer.h"
 #include "math/sampler.h"
+#include "parameter_server/trial.h"
 #include "proto/frame.h"
 #include "proto/link.h"
 
@@ -35,7 +36,11 @@ typedef struct {
     server_links_t links;  /* bound there already; owned by server_new, which binds the rest */
     size_t most_params;    /* of later jobs of the same links; 0: there are none */
     const dataset_t *data; /* the training set; borrowed for the server's life */
-    const dataset_t *validation; /* what was held out of it, or NULL; borrowed likewise */
+    const dataset_t *validation; /* what was held out of it, or NULL; borrowed likewise ... */
+    const dataset_t *test;       /* ... as this */
+    uint32_t evaluate_every;     /* steps; 0: no evaluations on the two */
+    uint32_t patience;           /* of early stopping, in evaluations; 0: there is none */
+    trial_state_t trial;         /* to begin with; the server takes its models over */
     char kernel[32];             /* for all workers; empty: that of the first */
     /* (P) to begin with, borrowed, for server_new only; NULL: drawn from the sampler's seed. */
     const float *weights;
@@ -68,6 +73,7 @@ typedef struct {
     char kernel[32];     /* that produced the bits: "dense/SkylakeX" */
     uint64_t run;
     optimizer_state_t optimizer; /* after the step; the record's own references */
+    trial_state_t trial;         /* the same */
     frame_t weights;             /* (P) floats after the step; the same */
     link_traffic_t traffic;      /* of the server so far; a STEP counts once for each worker */
 } server_record_t;

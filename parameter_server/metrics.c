@@ -2,6 +2,7 @@
 #include "parameter_server/metrics.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "base/text.h"
@@ -22,4 +23,24 @@ void metrics_line(const server_record_t *record, char line[METRICS_LINE_SIZE])
                    record->blocks, record->reissued, record->duplicates, record->refused,
                    record->audited, record->unaudited, record->step_ms, record->broadcast_ms,
                    record->compute_ms, record->sum_ms);
+}
+
+static int s_score(const char *name, const trial_score_t *score, char *text, size_t size)
+{
+    char cost[32], accuracy[32];
+    text_python_repr(score->cost, cost);
+    text_python_repr(score->accuracy, accuracy);
+    if (score->rows == 0)
+        return 0;
+    /* the weights are finite, and what they come to may not be */
+    return snprintf(text, size, ", \"%s_cost\": %s, \"%s_accuracy\": %s", name,
+                    isfinite(score->cost) ? cost : "null", name, accuracy);
+}
+
+void metrics_evaluation(const trial_result_t *result, char line[METRICS_LINE_SIZE])
+{
+    int n = snprintf(line, METRICS_LINE_SIZE, "{\"step\": %u", result->step);
+    n += s_score("validation", &result->validation, line + n, METRICS_LINE_SIZE - (size_t)n);
+    n += s_score("test", &result->test, line + n, METRICS_LINE_SIZE - (size_t)n);
+    (void)snprintf(line + n, METRICS_LINE_SIZE - (size_t)n, "}\n");
 }

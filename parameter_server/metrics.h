@@ -1,4 +1,4 @@
-/* metrics.jsonl: one JSON object a step. */
+/* metrics.jsonl: one JSON object a step, and one an evaluation. */
 #ifndef DROVER_PARAMETER_SERVER_METRICS_H
 #define DROVER_PARAMETER_SERVER_METRICS_H
 
@@ -10,5 +10,8 @@
 
 /* The line of a step, with its newline. */
 void metrics_line(const server_record_t *record, char line[METRICS_LINE_SIZE]);
+
+/* The line of an evaluation: what there is of validation and test. */
+void metrics_evaluation(const trial_result_t *result, char line[METRICS_LINE_SIZE]);
 
 #endif

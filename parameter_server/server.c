@@ -18,6 +18,7 @@ struct server {
     server_links_t links;
     zsock_t *pipe;              /* the actor's end; borrowed while it runs */
     server_record_t *done;      /* of a step that nobody was told of yet */
+    trial_result_t evaluation;  /* the last one that was taken */
     wire_t in;                  /* reused */
     link_traffic_t published;   /* of `weights`, up to the last step ... */
     link_traffic_t distributed; /* ... and what came of it: a copy for each worker */
@@ -75,6 +76,17 @@ static void s_step_done(void *context, server_record_t *record)
     self->done = record;
 }
 
+static void s_evaluated(void *context, const trial_result_t *result)
+{
+    server_t *self = context;
+    trial_result_t *copy = malloc(sizeof(*copy));
+    if (!copy)
+        abort();
+    *copy = *result;
+    handover_give(copy);
+    zsock_send(self->pipe, "ip", (int)SERVER_EVALUATED, (void *)copy);
+}
+
 /* After the coordinator has begun the next step: nobody waits for it then. */
 static void s_tell(server_t *self)
 {
@@ -123,6 +135,7 @@ server_t *server_new(server_job_t *job, err_t *err)
     if (server_job_check(job, err) != 0 ||
         s_bind(&self->links, job->bind, most_params * sizeof(float), err) != 0) {
         optimizer_state_clear(&job->optimizer);
+        trial_state_clear(&job->trial);
         server_destroy(&self);
         return NULL;
     }
@@ -136,6 +149,7 @@ server_t *server_new(server_job_t *job, err_t *err)
     coordinator_ports_t ports = {
         {self, s_now_ms, s_send_control, s_send_data, s_send_weights},
         s_step_done,
+        s_evaluated,
     };
     dispatch_planes_t planes;
     const char *control = link_endpoint(self->links.control);
@@ -154,8 +168,10 @@ static void s_end_actor(server_t *self)
     server_record_t *record = NULL;
     if (!self->ended)
         server_stop(self);
-    while (!self->ended && server_wait(self, -1, &record) == SERVER_STEP)
+    while (!self->ended) {
+        (void)server_wait(self, -1, &record);
         server_record_destroy(&record);
+    }
     zactor_destroy(&self->actor);
     handover_take(self); /* it has released the workers since */
 }
@@ -279,6 +295,16 @@ const char *server_failure(const server_t *self)
     return coordinator_failure(self->coordinator);
 }
 
+const trial_result_t *server_evaluation(const server_t *self)
+{
+    return &self->evaluation;
+}
+
+const trial_state_t *server_trial(const server_t *self)
+{
+    return coordinator_trial(self->coordinator);
+}
+
 void server_release(server_t *self, bool more)
 {
     zstr_send(self->actor, more ? "NEXT" : "RELEASE");
@@ -298,7 +324,11 @@ server_event_t server_wait(server_t *self, int other_fd, server_record_t **recor
     void *pointer = NULL;
     zsock_recv(self->actor, "ip", &event, &pointer);
     handover_take(pointer ? pointer : self);
-    *record = pointer;
+    *record = event == SERVER_STEP ? pointer : NULL;
+    if (event == SERVER_EVALUATED) {
+        self->evaluation = *(trial_result_t *)pointer;
+        free(pointer);
+    }
     self->ended = event == SERVER_DONE;
     return (server_event_t)event;
 }

@@ -11,10 +11,11 @@
 #include "parameter_server/job.h"
 
 typedef enum {
-    SERVER_STEP = 1, /* a step is done */
-    SERVER_DONE,     /* all steps are done, server_stop was obeyed, or see server_failure; now
-                        server_release */
-    SERVER_OTHER,    /* the other descriptor is readable */
+    SERVER_STEP = 1,  /* a step is done */
+    SERVER_DONE,      /* all steps are done, server_stop was obeyed, or see server_failure; now
+                         server_release */
+    SERVER_EVALUATED, /* so is an evaluation: server_evaluation */
+    SERVER_OTHER,     /* the other descriptor is readable */
 } server_event_t;
 
 typedef struct server server_t;
@@ -23,8 +24,8 @@ typedef struct server server_t;
  * answered once there is a server. NULL with *err, which names server.bind. */
 link_t *server_bind(const char *bind, err_t *err);
 
-/* Checks the job and binds what is not bound. NULL with *err. job->optimizer and job->links are
- * emptied in any case. */
+/* Checks the job and binds what is not bound. NULL with *err. job->optimizer, job->trial and
+ * job->links are emptied in any case. */
 server_t *server_new(server_job_t *job, err_t *err);
 
 /* Stops the actor if it runs. */
@@ -44,6 +45,12 @@ void server_stop(server_t *self);
 
 /* After SERVER_DONE: why the training cannot go on; NULL when it can or is done. Borrowed. */
 const char *server_failure(const server_t *self);
+
+/* After SERVER_EVALUATED, until the next server_wait. Borrowed. */
+const trial_result_t *server_evaluation(const server_t *self);
+
+/* After SERVER_DONE: what the evaluations have come to. Borrowed. */
+const trial_state_t *server_trial(const server_t *self);
 
 /* After SERVER_DONE, when what was trained is safe: lets the workers go, for which there would be
  * no others if this process died and the next had to train on. With `more` they are to

@@ -48,6 +48,7 @@ static int s_check_names(const safetensors_t *file, const char *path, const mode
         const char *name = safetensors_name(file, i);
         if (safetensors_tensor(expected, name, NULL, NULL) ||
             (s_is_ours(file) && (strncmp(name, "bold_driver.", strlen("bold_driver.")) == 0 ||
+                                 strncmp(name, TRIAL_FILE_PREFIX, strlen(TRIAL_FILE_PREFIX)) == 0 ||
                                  strncmp(name, "optimizer.", strlen("optimizer.")) == 0)))
             continue;
         (void)safetensors_tensor(file, name, &n_dims, &shape);

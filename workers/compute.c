@@ -18,7 +18,8 @@ typedef struct task {
     uint64_t epoch; /* of the submission */
     frame_t weights;
     partial_t partial;
-    bool done; /* false: given up */
+    bool done;          /* the partial is there; false: given up */
+    wire_score_t score; /* end 0: a node; else rows to evaluate */
 } task_t;
 
 /* First in, first out. */
@@ -43,6 +44,7 @@ struct compute {
     bool stopping;
     queue_t todo;
     queue_t results;
+    queue_t scores;
     queue_t idle; /* tasks to be used again */
 };
 
@@ -74,6 +76,17 @@ static void s_signal_result(const compute_t *self)
     (void)n; /* it only fails when the counter is full, and then it is readable anyway */
 }
 
+static void s_evaluate(const compute_t *self, gradient_t *gradient, task_t *task)
+{
+    wire_score_t *score = &task->score;
+    uint32_t n_correct;
+    score->cost = gradient_evaluate(
+        gradient, frame_data(&task->weights),
+        rowcache_images(self->rows) + (size_t)score->first * self->model.n_inputs,
+        rowcache_labels(self->rows) + score->first, score->end - score->first, &n_correct);
+    score->correct = n_correct;
+}
+
 static void *s_thread(void *argument)
 {
     compute_t *self = argument;
@@ -88,14 +101,18 @@ static void *s_thread(void *argument)
             break;
         task = s_get(&self->todo);
         pthread_mutex_unlock(&self->lock);
-        task->done =
-            gradient_node(gradient, frame_data(&task->weights), rowcache_images(self->rows),
-                          rowcache_labels(self->rows), task->step, task->node, &self->epoch,
-                          task->epoch, &task->partial);
+        bool scored = task->score.end > 0;
+        if (scored)
+            s_evaluate(self, gradient, task);
+        else
+            task->done =
+                gradient_node(gradient, frame_data(&task->weights), rowcache_images(self->rows),
+                              rowcache_labels(self->rows), task->step, task->node, &self->epoch,
+                              task->epoch, &task->partial);
         frame_clear(&task->weights);
         pthread_mutex_lock(&self->lock);
-        s_put(task->done ? &self->results : &self->idle, task);
-        if (task->done)
+        s_put(scored ? &self->scores : task->done ? &self->results : &self->idle, task);
+        if (scored || task->done)
             s_signal_result(self);
     }
     pthread_mutex_unlock(&self->lock);
@@ -159,6 +176,7 @@ void compute_destroy(compute_t **self_p)
         pthread_join(self->threads[i], NULL);
     s_free_all(&self->todo);
     s_free_all(&self->results);
+    s_free_all(&self->scores);
     s_free_all(&self->idle);
     pthread_cond_destroy(&self->wake);
     pthread_mutex_destroy(&self->lock);
@@ -169,7 +187,8 @@ void compute_destroy(compute_t **self_p)
     free(self);
 }
 
-void compute_submit(compute_t *self, uint32_t step, node_t node, frame_t *weights)
+/* A task with a reference of its own to the weights. */
+static task_t *s_task(compute_t *self, frame_t *weights)
 {
     pthread_mutex_lock(&self->lock);
     task_t *task = s_get(&self->idle);
@@ -179,25 +198,50 @@ void compute_submit(compute_t *self, uint32_t step, node_t node, frame_t *weight
     if (!task)
         abort();
     memset(task, 0, sizeof(*task));
-    task->step = step;
-    task->node = node;
-    task->epoch = atomic_load(&self->epoch);
     frame_share(&task->weights, weights);
+    return task;
+}
+
+static void s_submit(compute_t *self, task_t *task)
+{
     pthread_mutex_lock(&self->lock);
     s_put(&self->todo, task);
     pthread_cond_signal(&self->wake);
     pthread_mutex_unlock(&self->lock);
 }
 
+void compute_submit(compute_t *self, uint32_t step, node_t node, frame_t *weights)
+{
+    task_t *task = s_task(self, weights);
+    task->step = step;
+    task->node = node;
+    task->epoch = atomic_load(&self->epoch);
+    s_submit(self, task);
+}
+
+void compute_evaluate(compute_t *self, uint32_t step, uint32_t first, uint32_t end,
+                      frame_t *weights)
+{
+    task_t *task = s_task(self, weights);
+    task->score = (wire_score_t){.step = step, .first = first, .end = end};
+    s_submit(self, task);
+}
+
 void compute_cancel(compute_t *self)
 {
     task_t *task;
+    queue_t kept = {NULL, NULL};
     atomic_fetch_add(&self->epoch, 1);
     pthread_mutex_lock(&self->lock);
     while ((task = s_get(&self->todo))) {
+        if (task->score.end > 0) {
+            s_put(&kept, task);
+            continue;
+        }
         frame_clear(&task->weights);
         s_put(&self->idle, task);
     }
+    self->todo = kept;
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -218,6 +262,18 @@ bool compute_take(compute_t *self, uint32_t *step, node_t *node, partial_t *part
         *node = task->node;
         *partial = task->partial;
         task->done = false;
+        s_put(&self->idle, task);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return task != NULL;
+}
+
+bool compute_take_score(compute_t *self, wire_score_t *score)
+{
+    pthread_mutex_lock(&self->lock);
+    task_t *task = s_get(&self->scores);
+    if (task) {
+        *score = task->score;
         s_put(&self->idle, task);
     }
     pthread_mutex_unlock(&self->lock);

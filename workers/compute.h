@@ -14,6 +14,7 @@
 #include "math/reduce.h"
 #include "math/sampler.h"
 #include "proto/frame.h"
+#include "proto/wire.h"
 #include "workers/rowcache.h"
 
 typedef struct compute compute_t;
@@ -27,8 +28,13 @@ void compute_destroy(compute_t **self_p);
  * weights. */
 void compute_submit(compute_t *self, uint32_t step, node_t node, frame_t *weights);
 
-/* Drops what is queued and stops what runs at its next block; results that are out already, or were
- * at their last block, may still be taken. */
+/* Queues the rows [first, end) of the evaluation of a step's model; at most block_rows of them, and
+ * they are there. */
+void compute_evaluate(compute_t *self, uint32_t step, uint32_t first, uint32_t end,
+                      frame_t *weights);
+
+/* Drops the nodes that are queued and stops those that run at their next block; results that are
+ * out already, or were at their last block, may still be taken. */
 void compute_cancel(compute_t *self);
 
 /* Readable while there may be results. */
@@ -37,5 +43,8 @@ int compute_fd(const compute_t *self);
 /* Takes one result: false when there is none. The partial is the caller's; its gradient is a buffer
  * of base/pool.h. */
 bool compute_take(compute_t *self, uint32_t *step, node_t *node, partial_t *partial);
+
+/* The same of an evaluation's. */
+bool compute_take_score(compute_t *self, wire_score_t *score);
 
 #endif

@@ -180,6 +180,9 @@ static bool s_act(forwarder_t *self)
             array_room(self->wanted, self->n_wanted + 1, &self->wanted_room, sizeof(node_t));
         self->wanted[self->n_wanted++] = action.node;
         break;
+    case SESSION_EVALUATE:
+        dispatcher_evaluate_rows(self->dispatcher, action.first, action.end);
+        break;
     case SESSION_CANCEL:
         s_cancel(self);
         break;
@@ -241,6 +244,9 @@ static void s_collect(forwarder_t *self)
     partial_t partial;
     while (!self->fresh && dispatcher_take(self->dispatcher, &node, &partial))
         session_result(self->session, self->step, node, &partial);
+    wire_score_t score;
+    while (dispatcher_take_score(self->dispatcher, &score))
+        session_score(self->session, &score);
 }
 
 void forwarder_tick(forwarder_t *self)
@@ -272,6 +278,10 @@ void forwarder_above(forwarder_t *self, const wire_t *message, frame_t *frame)
 {
     if (!session_message(self->session, message, frame_size(frame), (int64_t)s_now_ms(self)))
         return;
+    if (message->type == WIRE_EVALUATE) {
+        dispatcher_evaluate(self->dispatcher, message->evaluate.step, frame);
+        return;
+    }
     frame_clear(&self->current);
     frame_move(&self->current, frame);
     self->step = message->step;

@@ -190,3 +190,12 @@ bool gradient_node(gradient_t *self, const float *params, const uint8_t *images,
     *partial = stack[0];
     return true;
 }
+
+double gradient_evaluate(gradient_t *self, const float *params, const uint8_t *images,
+                         const uint8_t *labels, uint32_t n_rows, uint32_t *n_correct)
+{
+    double cost;
+    pass_set_bytes(self->pass, images, n_rows);
+    (void)pass_evaluate(self->pass, params, labels, n_rows, &cost, n_correct);
+    return cost;
+}

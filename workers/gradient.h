@@ -29,4 +29,9 @@ bool gradient_node(gradient_t *self, const float *params, const uint8_t *images,
                    const uint8_t *labels, uint32_t step, node_t node, const _Atomic uint64_t *epoch,
                    uint64_t begun, partial_t *partial);
 
+/* The cost at params(P), summed up, of at most block_rows rows of images (n_rows, inputs) and
+ * labels (n_rows), without dropout; *n_correct gets how many of them are right. */
+double gradient_evaluate(gradient_t *self, const float *params, const uint8_t *images,
+                         const uint8_t *labels, uint32_t n_rows, uint32_t *n_correct);
+
 #endif

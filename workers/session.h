@@ -16,15 +16,16 @@
 #include "workers/rowcache.h"
 
 typedef enum {
-    SESSION_NOTHING, /* until something happens or session_deadline_ms */
-    SESSION_SEND,    /* send `message` on the control plane */
-    SESSION_SET_UP,  /* a job: open planes and kernel, start compute threads, session_ready */
-    SESSION_FETCH,   /* send `message` on the data plane */
-    SESSION_COMPUTE, /* hand `node` of `step` to the compute threads */
-    SESSION_CANCEL,  /* what the compute threads do is not wanted any more */
-    SESSION_PUSH,    /* send `message` and `partial`, which is the actor's now, to the server */
-    SESSION_LEAVE,   /* the job is over, or the session was told to leave: stop with success */
-    SESSION_REFUSED, /* the server will not have us: session_refusal; stop with failure */
+    SESSION_NOTHING,  /* until something happens or session_deadline_ms */
+    SESSION_SEND,     /* send `message` on the control plane */
+    SESSION_SET_UP,   /* a job: open planes and kernel, start compute threads, session_ready */
+    SESSION_FETCH,    /* send `message` on the data plane */
+    SESSION_COMPUTE,  /* hand `node` of `step` to the compute threads */
+    SESSION_EVALUATE, /* hand rows [first, end) of the evaluation of `step` to them */
+    SESSION_CANCEL,   /* nodes that they have are not wanted any more */
+    SESSION_PUSH,     /* send `message` and `partial`, which is the actor's now, to the server */
+    SESSION_LEAVE,    /* the job is over, or the session was told to leave: stop with success */
+    SESSION_REFUSED,  /* the server will not have us: session_refusal; stop with failure */
 } session_action_kind_t;
 
 typedef struct {
@@ -32,6 +33,7 @@ typedef struct {
     const wire_t *message; /* borrowed until the next call */
     uint32_t step;
     node_t node;
+    uint32_t first, end;
     partial_t partial;
 } session_action_t;
 
@@ -45,7 +47,8 @@ session_t *session_new(const wire_hello_t *hello, bool (*can_run)(const char *ke
 void session_destroy(session_t **self_p);
 
 /* A well-formed message arrived on the control or weights plane. True when its frame is the weights
- * of a step that the actor must keep until the next such message. */
+ * of a step, or those of an evaluation, that the actor must keep until the next such message of the
+ * same type, EVALUATE or STEP. */
 bool session_message(session_t *self, const wire_t *message, size_t frame_size, int64_t now_ms);
 
 /* After SESSION_SET_UP was done. Does nothing, as session_resume, for one that leaves or was
@@ -61,6 +64,9 @@ bool session_rows(session_t *self, const wire_t *message, const uint8_t *images,
 
 /* A compute thread is done with a node of a step; the session takes the partial. */
 void session_result(session_t *self, uint32_t step, node_t node, partial_t *partial);
+
+/* They are done with rows of an evaluation. */
+void session_score(session_t *self, const wire_score_t *score);
 
 /* The next thing to do. */
 session_action_kind_t session_next(session_t *self, int64_t now_ms, session_action_t *action);

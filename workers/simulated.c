@@ -227,6 +227,11 @@ static bool s_act(simulated_t *self, worker_t *worker)
             if (s_set_up(self, worker) != 0)
                 return false;
             break;
+        case SESSION_EVALUATE: { /* not timed: right at once */
+            wire_score_t score = {action.step, action.first, action.end, 0, 0};
+            session_score(worker->session, &score);
+            break;
+        }
         case SESSION_FETCH: /* it has all rows */
         case SESSION_CANCEL:
             break;

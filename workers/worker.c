@@ -24,8 +24,9 @@ typedef struct {
     uint32_t n_threads;
     session_t *session; /* owned, as all that follows */
     compute_t *compute;
-    pool_t *weights; /* of buffers for `current` */
-    frame_t current; /* the newest step's weights */
+    pool_t *weights;   /* of buffers for `current` */
+    frame_t current;   /* the newest step's weights */
+    frame_t evaluated; /* those of the newest evaluation */
     int64_t say_ms;
     bool stopping;
     int end; /* an actor_event_t; 0 while it goes on */
@@ -37,6 +38,7 @@ static void s_close_job(worker_t *self)
     compute_destroy(&self->compute); /* its threads read the session's rows */
     upstream_close_job(&self->above);
     frame_clear(&self->current);
+    frame_clear(&self->evaluated);
     pool_destroy(&self->weights);
 }
 
@@ -104,6 +106,9 @@ static bool s_act(worker_t *self)
     case SESSION_COMPUTE:
         compute_submit(self->compute, action.step, action.node, &self->current);
         break;
+    case SESSION_EVALUATE:
+        compute_evaluate(self->compute, action.step, action.first, action.end, &self->evaluated);
+        break;
     case SESSION_CANCEL:
         if (self->compute)
             compute_cancel(self->compute);
@@ -125,13 +130,13 @@ static bool s_act(worker_t *self)
 
 /* A message's bytes start anywhere, and vectors that straddle cache lines take twice as long to
  * load: the one copy of the weights, for all threads. */
-static void s_keep_weights(worker_t *self, frame_t *frame)
+static void s_keep_weights(const worker_t *self, frame_t *frame, frame_t *kept)
 {
     size_t bytes = frame_size(frame);
     float *weights = pool_take(self->weights);
     memcpy(weights, frame_data(frame), bytes);
-    frame_clear(&self->current);
-    frame_from_pool(&self->current, weights, bytes);
+    frame_clear(kept);
+    frame_from_pool(kept, weights, bytes);
 }
 
 static void s_drain_above(worker_t *self)
@@ -147,7 +152,8 @@ static void s_drain_above(worker_t *self)
                 log_warn_limited("rows.bad", self->above.endpoint,
                                  "from=%s not rows that were asked for", self->above.endpoint);
         } else if (session_message(self->session, in, frame_size(&frame), clock_ms()))
-            s_keep_weights(self, &frame);
+            s_keep_weights(self, &frame,
+                           in->type == WIRE_EVALUATE ? &self->evaluated : &self->current);
         frame_clear(&frame);
     }
 }
@@ -159,6 +165,9 @@ static void s_drain_results(worker_t *self)
     partial_t partial;
     while (self->compute && compute_take(self->compute, &step, &node, &partial))
         session_result(self->session, step, node, &partial);
+    wire_score_t score;
+    while (self->compute && compute_take_score(self->compute, &score))
+        session_score(self->session, &score);
 }
 
 static void s_say_waits(worker_t *self)

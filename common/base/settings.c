@@ -367,6 +367,16 @@ static const conf_key_t s_keys[] = {
      .initial = "0",
      .help = "Steps until cosine has ended, those of the warm-up counted; 0 = training.steps"},
 
+    {.key = "training.early_stopping.patience",
+     .type = CONF_INT,
+     .offset = AT(training.early_stopping.patience),
+     .min = 0,
+     .max = 1000000000,
+     .unit = "evaluations",
+     .initial = "0",
+     .help = "Stop after so many evaluations without a lower validation cost, and leave the model "
+             "of the lowest; 0 = train all steps and leave the last"},
+
     {.key = "augmentation.shift",
      .type = CONF_REAL,
      .offset = AT(augmentation.shift),
@@ -414,6 +424,16 @@ static const conf_key_t s_keys[] = {
      .unit = "pixels",
      .initial = "4",
      .help = "Deviation of the Gaussian that smooths these fields"},
+
+    {.key = "evaluation.every_steps",
+     .type = CONF_INT,
+     .offset = AT(evaluation.every_steps),
+     .min = 0,
+     .max = 1000000000,
+     .unit = "steps",
+     .initial = "0",
+     .help = "Have the workers evaluate the model on validation and test data after every so many "
+             "steps, while the training goes on; 0 = never"},
 
     {.key = "checkpoint.every_steps",
      .type = CONF_INT,
@@ -512,6 +532,13 @@ static int s_check(const settings_t *self, err_t *err)
     int warmup = self->training.schedule.warmup_steps;
     int steps =
         self->training.schedule.steps ? self->training.schedule.steps : self->training.steps;
+    if (self->training.early_stopping.patience > 0 &&
+        (self->data.validation == 0 || self->evaluation.every_steps == 0))
+        return err_set(err,
+                       "training.early_stopping.patience is %d, and %s is 0; expected it above 0, "
+                       "for the validation cost that early stopping goes by",
+                       self->training.early_stopping.patience,
+                       self->data.validation == 0 ? "data.validation" : "evaluation.every_steps");
     if (self->server.audit > 0 && self->numerics.mode != SETTINGS_STRICT)
         return err_set(
             err,

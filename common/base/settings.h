@@ -121,6 +121,9 @@ typedef struct settings {
             double final_rate; /* cosine */
             int steps;         /* cosine; 0 = training.steps */
         } schedule;
+        struct {
+            int patience; /* evaluations; 0: none */
+        } early_stopping;
     } training;
     struct {
         double shift, rotation, scale, shear; /* 0: none, as of alpha */
@@ -128,6 +131,9 @@ typedef struct settings {
             double alpha, sigma;
         } elastic;
     } augmentation;
+    struct {
+        int every_steps; /* 0 = only at the end, on the test data */
+    } evaluation;
     struct {
         int every_steps; /* 0 = only at the end */
     } checkpoint;

@@ -45,6 +45,7 @@ dispatcher_t *dispatcher_new(const dispatch_job_t *job, const dispatch_ports_t *
     uint32_t n_blocks = sampler_blocks(&job->sampler);
     self->audit = audit_new(job->sampler.seed, job->audit, n_blocks, self->n_params);
     self->round = round_new(n_blocks, s_node_cost(job->sampler.block_rows), self->audit);
+    self->scoring = scoring_new();
     self->frames_pool = pool_new(sizeof(frame_t));
     return self;
 }
@@ -58,11 +59,14 @@ void dispatcher_destroy(dispatcher_t **self_p)
     aggregate_destroy(&self->aggregate); /* gives frames back, as the next does: before the pool */
     audit_destroy(&self->audit);
     frame_clear(&self->current);
+    frame_clear(&self->evaluated);
+    scoring_destroy(&self->scoring);
     membership_destroy(&self->members);
     round_destroy(&self->round);
     pool_destroy(&self->frames_pool);
     free(self->workers);
     free(self->auditors);
+    free(self->scorers);
     free(self->asked);
     free(self->reported);
     free(self);
@@ -121,8 +125,7 @@ static round_worker_t s_round_worker(const dispatcher_t *self, const member_t *m
                             member->blocks_per_ms > 0, member->doubt};
 }
 
-/* The workers to plan with: those that are heard; when there are none, all. */
-static const round_worker_t *s_active(dispatcher_t *self, uint32_t *n)
+const round_worker_t *dispatcher_workers(dispatcher_t *self, uint32_t *n)
 {
     uint32_t n_members;
     int64_t now_ms = (int64_t)s_now_ms(self);
@@ -202,7 +205,7 @@ void dispatcher_begin(dispatcher_t *self, uint32_t step, frame_t *weights, const
                       uint32_t n)
 {
     uint32_t n_workers, n_ranges;
-    const round_worker_t *workers = s_active(self, &n_workers);
+    const round_worker_t *workers = dispatcher_workers(self, &n_workers);
     double begun_ms = s_now_ms(self);
     self->step = step;
     self->figures = (dispatch_figures_t){0};
@@ -299,7 +302,7 @@ static void s_plan(dispatcher_t *self)
         return;
     self->changed = false;
     uint32_t n_workers, n;
-    const round_worker_t *workers = s_active(self, &n_workers);
+    const round_worker_t *workers = dispatcher_workers(self, &n_workers);
     round_tick(self->round, aggregate_tree(self->aggregate), workers, n_workers, now_ms);
     round_closed_t closed;
     while (round_take_closed(self->round, &closed)) {
@@ -347,6 +350,7 @@ void dispatcher_orphan(dispatcher_t *self, uint32_t id)
 {
     round_lost(self->round, id);
     audit_lost(self->audit, id);
+    scoring_lost(self->scoring, id);
     self->changed = true;
 }
 
@@ -479,6 +483,9 @@ void dispatcher_control(dispatcher_t *self, const wire_peer_t *peer, wire_status
     case WIRE_HEARTBEAT:
         s_on_heartbeat(self, member, in);
         break;
+    case WIRE_EVALUATED:
+        dispatcher_score(self, member, &in->score);
+        break;
     case WIRE_BYE:
         log_info("worker.left", "name=%s workers=%u", member->name,
                  membership_active(self->members) - (member->state == MEMBER_ACTIVE));
@@ -576,6 +583,7 @@ void dispatcher_tick(dispatcher_t *self)
 {
     s_expire(self);
     s_plan(self);
+    dispatcher_plan_evaluation(self);
     dispatcher_say_waits(self);
 }
 

@@ -105,6 +105,15 @@ bool dispatcher_take(dispatcher_t *self, node_t *node, partial_t *partial);
  * is then released. */
 void dispatcher_move_gradient(partial_t *partial, frame_t *frame);
 
+/* Begins an evaluation of the model of a step, whose weights' frame is shared; on rows, by their
+ * numbers (see dispatch_job_t), that are wanted block by block. It is sent with the next
+ * dispatcher_tick. What is left of the evaluation before is dropped. */
+void dispatcher_evaluate(dispatcher_t *self, uint32_t step, frame_t *weights);
+void dispatcher_evaluate_rows(dispatcher_t *self, uint32_t first, uint32_t end);
+
+/* A block of it that is done, after dispatcher_control. */
+bool dispatcher_take_score(dispatcher_t *self, wire_score_t *score);
+
 /* Nothing of the step is wanted any more: partials of it come too late. */
 void dispatcher_end(dispatcher_t *self);
 

@@ -8,6 +8,7 @@
 #include "dispatch/dispatcher.h"
 #include "dispatch/membership.h"
 #include "dispatch/round.h"
+#include "dispatch/scoring.h"
 
 struct dispatcher {
     dispatch_job_t job;
@@ -18,11 +19,16 @@ struct dispatcher {
     aggregate_t *aggregate;  /* owned */
     audit_t *audit;          /* owned */
     round_t *round;          /* owned */
+    scoring_t *scoring;      /* owned */
     pool_t *frames_pool;     /* owned; frame_t of the partials that the tree holds */
     frame_t current;         /* the weights of the step */
+    frame_t evaluated;       /* the weights of the evaluation ... */
+    uint32_t evaluation;     /* ... and its step */
     wire_t out;              /* reused */
     round_worker_t *workers; /* owned; the active ones, for round */
     uint32_t workers_room;
+    scoring_worker_t *scorers; /* owned; the same for scoring */
+    uint32_t scorers_room;
     audit_worker_t *auditors; /* owned; the same for audit, with the silent */
     uint32_t auditors_room;
     wire_range_t *asked; /* owned; ranges of one message */
@@ -57,6 +63,15 @@ void dispatcher_say_waits(dispatcher_t *self);
 /* Says REFUSED to the peer, and why in the log. */
 void dispatcher_send_refusal(dispatcher_t *self, const wire_peer_t *peer,
                              const wire_refusal_t *refusal, const char *name);
+
+/* The workers to plan with: those that are heard; when there are none, all. Borrowed. */
+const round_worker_t *dispatcher_workers(dispatcher_t *self, uint32_t *n);
+
+/* Sends what is to be asked for an evaluation. */
+void dispatcher_plan_evaluation(dispatcher_t *self);
+
+/* An EVALUATED of the member. */
+void dispatcher_score(dispatcher_t *self, const member_t *member, const wire_score_t *score);
 
 /* Others are asked for what the member owes. */
 void dispatcher_orphan(dispatcher_t *self, uint32_t id);

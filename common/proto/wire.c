@@ -81,6 +81,8 @@ static const struct {
     [WIRE_ROWS] = {"ROWS", 3, true},
     [WIRE_STATUS] = {"STATUS", 0, false},
     [WIRE_REPORT] = {"REPORT", 14, false},
+    [WIRE_EVALUATE] = {"EVALUATE", 2, true},
+    [WIRE_EVALUATED] = {"EVALUATED", 5, false},
 };
 #define N_TYPES (sizeof(s_types) / sizeof(s_types[0]))
 

@@ -33,21 +33,23 @@
 #define WIRE_MAX_QUARANTINED  256u  /* ... and names and hosts that are let in no more */
 
 typedef enum {
-    WIRE_HELLO = 1,     /* control, worker to server: who I am */
-    WIRE_WELCOME = 2,   /* control, server to worker: the job */
-    WIRE_REFUSED = 3,   /* control, server to worker: why not */
-    WIRE_READY = 4,     /* control, worker to server: the job understood */
-    WIRE_HEARTBEAT = 5, /* control, both ways */
-    WIRE_BYE = 6,       /* control, worker to server: leaving */
-    WIRE_REJOIN = 7,    /* control, server to worker: you are unknown here, say HELLO again */
-    WIRE_ASSIGN = 8,    /* control, server to worker: more blocks of a step */
-    WIRE_END = 9,       /* control, server to worker: the job is over */
-    WIRE_STEP = 10,     /* weights (or control, repeated): plan and weights */
-    WIRE_PARTIAL = 11,  /* gradients, worker to server: one node */
-    WIRE_FETCH = 12,    /* data, worker to server: rows wanted */
-    WIRE_ROWS = 13,     /* data, server to worker: rows */
-    WIRE_STATUS = 14,   /* control, anyone to server: how is it going? */
-    WIRE_REPORT = 15,   /* control, server to who asked: its members and how far it is */
+    WIRE_HELLO = 1,      /* control, worker to server: who I am */
+    WIRE_WELCOME = 2,    /* control, server to worker: the job */
+    WIRE_REFUSED = 3,    /* control, server to worker: why not */
+    WIRE_READY = 4,      /* control, worker to server: the job understood */
+    WIRE_HEARTBEAT = 5,  /* control, both ways */
+    WIRE_BYE = 6,        /* control, worker to server: leaving */
+    WIRE_REJOIN = 7,     /* control, server to worker: you are unknown here, say HELLO again */
+    WIRE_ASSIGN = 8,     /* control, server to worker: more blocks of a step */
+    WIRE_END = 9,        /* control, server to worker: the job is over */
+    WIRE_STEP = 10,      /* weights (or control, repeated): plan and weights */
+    WIRE_PARTIAL = 11,   /* gradients, worker to server: one node */
+    WIRE_FETCH = 12,     /* data, worker to server: rows wanted */
+    WIRE_ROWS = 13,      /* data, server to worker: rows */
+    WIRE_STATUS = 14,    /* control, anyone to server: how is it going? */
+    WIRE_REPORT = 15,    /* control, server to who asked: its members and how far it is */
+    WIRE_EVALUATE = 16,  /* control, server to worker: rows to evaluate, and the weights */
+    WIRE_EVALUATED = 17, /* control, worker to server: what came of it */
 } wire_type_t;
 
 typedef enum {
@@ -136,6 +138,19 @@ typedef struct {
 } wire_partial_t;
 
 typedef struct {
+    uint32_t step; /* whose model it is: names the evaluation */
+} wire_evaluate_t;
+
+/* What the evaluation of rows [first, end), one range of an EVALUATE, has come to. */
+typedef struct {
+    uint32_t step;
+    uint32_t first;
+    uint32_t end;
+    double cost; /* summed up over the rows */
+    uint64_t correct;
+} wire_score_t;
+
+typedef struct {
     uint32_t first;
     uint32_t n_rows;
 } wire_fetch_t;
@@ -205,8 +220,10 @@ typedef struct {
         wire_fetch_t fetch;
         wire_rows_t rows;
         wire_report_t report;
+        wire_evaluate_t evaluate;
+        wire_score_t score; /* EVALUATED */
     };
-    wire_range_t *ranges; /* STEP and ASSIGN */
+    wire_range_t *ranges; /* STEP and ASSIGN: of blocks; EVALUATE: of rows */
     uint32_t n_ranges;
     uint32_t ranges_room;
     wire_member_t *members; /* REPORT */

@@ -326,6 +326,18 @@ static void s_take_fields(reader_t *reader, wire_t *message)
     case WIRE_REPORT:
         s_take_report(reader, message);
         break;
+    case WIRE_EVALUATE:
+        message->evaluate.step = s_take_u32(reader);
+        s_take_ranges(reader, message);
+        break;
+    case WIRE_EVALUATED:
+        message->score.step = s_take_u32(reader);
+        message->score.first = s_take_u32(reader);
+        message->score.end = s_take_u32(reader);
+        message->score.cost = s_take_double(reader);
+        message->score.correct = s_take_uint(reader, UINT64_MAX);
+        reader->bad |= message->score.first >= message->score.end;
+        break;
     case WIRE_BYE:
     case WIRE_REJOIN:
     case WIRE_END:

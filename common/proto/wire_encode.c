@@ -114,6 +114,16 @@ static void s_put_report(msgpack_packer *p, const wire_t *message)
     }
 }
 
+static void s_put_ranges(msgpack_packer *p, const wire_t *message)
+{
+    msgpack_pack_array(p, message->n_ranges * 3);
+    for (uint32_t i = 0; i < message->n_ranges; i++) {
+        s_put_uint(p, message->ranges[i].worker);
+        s_put_uint(p, message->ranges[i].first);
+        s_put_uint(p, message->ranges[i].end);
+    }
+}
+
 static void s_put_fields(msgpack_packer *p, const wire_t *message)
 {
     switch (message->type) {
@@ -142,12 +152,7 @@ static void s_put_fields(msgpack_packer *p, const wire_t *message)
         break;
     case WIRE_STEP:
     case WIRE_ASSIGN:
-        msgpack_pack_array(p, message->n_ranges * 3);
-        for (uint32_t i = 0; i < message->n_ranges; i++) {
-            s_put_uint(p, message->ranges[i].worker);
-            s_put_uint(p, message->ranges[i].first);
-            s_put_uint(p, message->ranges[i].end);
-        }
+        s_put_ranges(p, message);
         break;
     case WIRE_PARTIAL:
         s_put_uint(p, message->partial.worker);
@@ -168,6 +173,17 @@ static void s_put_fields(msgpack_packer *p, const wire_t *message)
         break;
     case WIRE_REPORT:
         s_put_report(p, message);
+        break;
+    case WIRE_EVALUATE:
+        s_put_uint(p, message->evaluate.step);
+        s_put_ranges(p, message);
+        break;
+    case WIRE_EVALUATED:
+        s_put_uint(p, message->score.step);
+        s_put_uint(p, message->score.first);
+        s_put_uint(p, message->score.end);
+        msgpack_pack_double(p, message->score.cost);
+        s_put_uint(p, message->score.correct);
         break;
     case WIRE_BYE:
     case WIRE_REJOIN:

@@ -726,7 +726,7 @@ static void s_garbage(const world_t *world, int type, const char *endpoint)
             for (size_t k = 0; k < size; k++)
                 bytes[k] = (uint8_t)rand();
             if (rand() % 2) {
-                wire_t sample = wire_sample((wire_type_t)(WIRE_HELLO + rand() % WIRE_REPORT));
+                wire_t sample = wire_sample((wire_type_t)(WIRE_HELLO + rand() % WIRE_EVALUATED));
                 const void *header;
                 const uint64_t digest = 1;
                 wire_encode(buffer, &sample, wire_has_frame(sample.type) ? &digest : NULL, &header,

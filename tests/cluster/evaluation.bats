@@ -68,3 +68,129 @@ refused() {
     wait_exit 30 other
     expect_status 0
 }
+
+# The run in every test that follows: an average, evaluations on both sets, and early stopping, which
+# comes well before the last step.
+stopping=(--set training.optimizer=adam --set training.learning_rate=0.02 --set training.ema=0.9
+    --set training.schedule.kind=constant --set evaluation.every_steps=5 --set training.early_stopping.patience=3
+    --set checkpoint.every_steps=4 --steps 3000)
+
+# The run in $1 has left the same as that in $2, each evaluation once among them.
+same_run() {
+    cmp "$1/model.safetensors" "$2/model.safetensors"
+    cmp "$1/cost_history/part-00000" "$2/cost_history/part-00000"
+    cmp "$1/evaluation.json" "$2/evaluation.json"
+    diff <(grep validation_cost "$1/metrics.jsonl") <(grep validation_cost "$2/metrics.jsonl")
+}
+
+# The run that others are compared with, once.
+make_one() {
+    one=$BATS_FILE_TMPDIR/one
+    [ -e "$one/model.safetensors" ] || train --workers 1 --output "$one" "${stopping[@]}" >"$BATS_FILE_TMPDIR/one.log" 2>&1
+}
+
+@test "early stopping: the model of the lowest validation cost is left, and it is what was measured" {
+    make_one
+    "$python" - "$one" <<'PYTHON'
+import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1] + "/metrics.jsonl")]
+steps = [line["step"] for line in lines if "learning_rate" in line]
+trials = [line for line in lines if "validation_cost" in line]
+assert steps == list(range(1, len(steps) + 1)), "each step once"
+assert [t["step"] for t in trials] == list(range(5, len(steps) + 1, 5)), "each evaluation once"
+costs = [t["validation_cost"] for t in trials]
+best = min(range(len(costs)), key=lambda i: costs[i])
+assert len(trials) == best + 1 + 3 and len(steps) == trials[-1]["step"] + 4, "stops before the third one's next"
+left = json.load(open(sys.argv[1] + "/evaluation.json"))
+assert left["accuracy"] == trials[best]["test_accuracy"]
+assert abs(left["cost"] / trials[best]["test_cost"] - 1) < 1e-6
+print(len(steps), trials[best])
+PYTHON
+    # and so say others: of the model, and of the checkpoint of the last step
+    local each
+    for each in "$one/model.safetensors" "$one"/checkpoint/*"$(wc -l <"$one/cost_history/part-00000")".safetensors; do
+        "$DROVER" evaluate "$each" "$BATS_FILE_TMPDIR/digits" --json >seen.json
+        cmp "$one/evaluation.json" seen.json
+    done
+    grep -q 'model of step' "$BATS_FILE_TMPDIR/one.log"
+}
+
+@test "early stopping: the same for 2 and 5 workers, 2 threads and the dense kernel's own" {
+    make_one
+    train --workers 2 --threads 2 --output two "${stopping[@]}"
+    same_run "$one" two
+    train --workers 5 --output five "${stopping[@]}"
+    same_run "$one" five
+    train --workers 1 --output d1 "${stopping[@]}" --steps 40 --set numerics.kernel=dense
+    train --workers 3 --output d3 "${stopping[@]}" --steps 40 --set numerics.kernel=dense
+    same_run d1 d3
+}
+
+@test "early stopping: the same through a relay, beside a worker with data of its own, one of which is killed" {
+    make_one
+    start_server server --data "$BATS_FILE_TMPDIR/digits" --output out "${settings[@]}" "${stopping[@]}" \
+        --bind "ipc://$work/s" --set server.min_workers=2
+    start_worker own --data "$BATS_FILE_TMPDIR/digits"
+    start_background relay "$DROVER" relay "$endpoint" --bind "ipc://$work/r"
+    endpoint=ipc://$work/r start_worker below
+    endpoint=ipc://$work/r start_worker other
+    wait_for 30 steps_done out 40
+    signal other KILL
+    for each in server own relay below; do
+        wait_exit 60 "$each"
+        expect_status 0
+    done
+    same_run "$one" out
+}
+
+@test "early stopping: the same when server and workers are killed, and when it stops in between" {
+    make_one
+    start_background run "$DROVER" train --data "$BATS_FILE_TMPDIR/digits" "${settings[@]}" "${stopping[@]}" \
+        --workers 3 --output out
+    wait_for 30 steps_done out 20
+    pkill -KILL -P "${background[run]}" -f 'drover server'
+    wait_for_line 30 run 'run\.resumed'
+    pkill -KILL -P "${background[run]}" -f 'drover worker .* local-2'
+    wait_exit 60 run
+    expect_status 0
+    same_run "$one" out
+    # the trial of step 20 has just begun, is under way, or is about to be decided
+    local each
+    for each in 20 22 24; do
+        train --output "at-$each" "${stopping[@]}" --steps "$each"
+        "$DROVER" train --resume "at-$each" --workers 2 --steps 3000
+        same_run "$one" "at-$each"
+    done
+    # what has stopped stays so
+    "$DROVER" train --resume at-24 --workers 2
+    same_run "$one" at-24
+}
+
+@test "evaluation: on test data alone, after every step" {
+    train --output out --steps 5 --set data.validation=0 --set evaluation.every_steps=1 --workers 2
+    "$python" - out <<'PYTHON'
+import json, sys
+lines = [json.loads(line) for line in open("out/metrics.jsonl")]
+trials = [line for line in lines if "test_cost" in line]
+assert [t["step"] for t in trials] == [1, 2, 3, 4, 5] and list(trials[0]) == ["step", "test_cost", "test_accuracy"]
+left = json.load(open("out/evaluation.json"))
+assert left["accuracy"] == trials[-1]["test_accuracy"] and abs(left["cost"] / trials[-1]["test_cost"] - 1) < 1e-6
+PYTHON
+}
+
+@test "evaluation: settings that do not fit each other, and another training" {
+    refused "training.early_stopping.patience is 2, and evaluation.every_steps is 0; expected it above 0" \
+        train --output out --set training.early_stopping.patience=2
+    refused "training.early_stopping.patience is 2, and data.validation is 0; expected it above 0" \
+        train --output out --set training.early_stopping.patience=2 --set data.validation=0 \
+        --set evaluation.every_steps=5
+    refused "evaluation.every_steps is 5 and there is nothing to evaluate on" \
+        "$DROVER" train --output out --set evaluation.every_steps=5 \
+        --set data.train_images="$BATS_FILE_TMPDIR/digits/train-images-idx3-ubyte" \
+        --set data.train_labels="$BATS_FILE_TMPDIR/digits/train-labels-idx1-ubyte"
+    train --output run "${stopping[@]}" --steps 10
+    refused "its checkpoint is of another training.early_stopping.patience" \
+        "$DROVER" train --resume run --set training.early_stopping.patience=4
+    refused "its checkpoint is of another evaluation.every_steps" \
+        "$DROVER" train --resume run --set evaluation.every_steps=6
+}

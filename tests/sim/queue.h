@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "math/reduce.h"
+#include "proto/wire.h"
 
 typedef enum {
     EVENT_TIME,    /* the clock goes on */
@@ -24,7 +25,8 @@ typedef struct {
     uint32_t epoch;
     uint32_t step;
     node_t node;
-    uint8_t *header; /* owned */
+    wire_score_t score; /* end 0: the node; else rows of an evaluation */
+    uint8_t *header;    /* owned */
     size_t header_size;
     uint8_t *frame; /* owned; NULL without one */
     size_t frame_size;

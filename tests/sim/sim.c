@@ -23,6 +23,7 @@
 #include "math/optimizer.h"
 #include "sim/world.h"
 
+#define EVALUATED    2 /* of the jobs: the one with evaluations and early stopping */
 #define N_ROWS       45
 #define N_INPUTS     4
 #define MAX_MS       300000.0 /* of simulated time: five minutes for six steps */
@@ -41,8 +42,16 @@ typedef struct {
     uint64_t most_messages;
 } total_t;
 
-static double s_rows[N_STEPS + 1]; /* that each step samples */
-static char s_seed_text[48];       /* of the schedule that runs, for when it aborts */
+/* What a training comes to without a protocol. */
+typedef struct {
+    double rows[N_STEPS + 1]; /* that each step samples */
+    float weights[64];        /* after the last step ... */
+    float best[64];           /* ... and those of the lowest validation cost, by ... */
+    uint32_t best_step;       /* ... this step; 0: without early stopping */
+    trial_result_t results[N_STEPS + 1];
+} calm_t;
+
+static char s_seed_text[48]; /* of the schedule that runs, for when it aborts */
 
 /* Draws from a stream of its own: schedules without an audit are what they would be otherwise. */
 static void s_plan_audit(world_t *self)
@@ -94,9 +103,10 @@ static bool s_all_audited(const world_t *self)
 }
 
 /* One schedule; exits with 1 when it does not end as the calm run does. */
-static void s_run(uint64_t seed, const server_job_t *job, const float *expected, total_t *total)
+static void s_run(uint64_t seed, const server_job_t *job, const calm_t *calm, total_t *total)
 {
-    world_t world = {.seed = seed, .job = *job, .rows = s_rows};
+    world_t world = {.seed = seed, .job = *job, .rows = calm->rows, .results = calm->results};
+    size_t bytes = model_params(&job->model) * sizeof(float);
     s_plan(&world);
     world_open(&world);
     while (!world.server || !coordinator_finished(world.server)) {
@@ -105,9 +115,12 @@ static void s_run(uint64_t seed, const server_job_t *job, const float *expected,
             world_fail(&world, "does not end");
     }
     bool may_be_wrong = world.lie > 0 && !s_all_audited(&world);
-    if (!may_be_wrong && memcmp(frame_data(&world.last->weights), expected,
-                                model_params(&job->model) * sizeof(float)) != 0)
+    const trial_state_t *trial = coordinator_trial(world.server);
+    if (!may_be_wrong && memcmp(frame_data(&world.last->weights), calm->weights, bytes) != 0)
         world_fail(&world, "other weights than the calm run's");
+    if (!may_be_wrong && (trial->best_step != calm->best_step ||
+                          (trial->best && memcmp(trial->best, calm->best, bytes) != 0)))
+        world_fail(&world, "another best model than the calm run's");
     total->n_messages += world.n_messages;
     total->n_kills += world.n_kills;
     total->n_liars += world.lie > 0;
@@ -122,8 +135,26 @@ static void s_run(uint64_t seed, const server_job_t *job, const float *expected,
     world_close(&world);
 }
 
-/* The same training without a protocol: gradient of the whole, update, next step. */
-static void s_calm(const server_job_t *job, float *weights)
+/* Mean cost and accuracy over blocks of block_rows rows, in order. */
+static trial_score_t s_score(gradient_t *gradient, const server_job_t *job, const float *weights,
+                             const dataset_t *data)
+{
+    double cost = 0, correct = 0;
+    uint32_t n_rows = (uint32_t)dataset_rows(data), n_correct;
+    for (uint32_t first = 0; first < n_rows; first += job->sampler.block_rows) {
+        uint32_t left = n_rows - first;
+        uint32_t n = left < job->sampler.block_rows ? left : job->sampler.block_rows;
+        cost +=
+            gradient_evaluate(gradient, weights, dataset_images(data) + (size_t)first * N_INPUTS,
+                              dataset_labels(data) + first, n, &n_correct);
+        correct += n_correct;
+    }
+    return (trial_score_t){n_rows, cost / n_rows, correct / n_rows};
+}
+
+/* The same training without a protocol: gradient of the whole, update, next step. The evaluation of
+ * step s is acted on before step s + every, as docs/training.md says. */
+static void s_calm(const server_job_t *job, calm_t *calm)
 {
     size_t n_params = model_params(&job->model);
     pool_t *buffers = pool_new(n_params * sizeof(float));
@@ -134,18 +165,31 @@ static void s_calm(const server_job_t *job, float *weights)
     float *now = pool_take(buffers);
     model_init(&job->model, MODEL_INIT_UNIFORM, job->sampler.seed, now);
     node_t root = {node_root_level(sampler_blocks(&job->sampler)), 0};
-    for (uint32_t step = 1; step <= N_STEPS; step++) {
+    uint32_t n_worse = 0, every = job->evaluate_every, last = N_STEPS;
+    for (uint32_t step = 1; step <= last; step++) {
         partial_t sum;
         (void)gradient_node(gradient, now, dataset_images(job->data), dataset_labels(job->data),
                             step, root, &never, 0, &sum);
-        s_rows[step] = (double)sum.rows;
+        calm->rows[step] = (double)sum.rows;
         uint64_t digest;
         double cost = sum.cost / (double)sum.rows;
         if (optimizer_step(optimizer, now, sum.gradient, sum.rows, &cost, now, &digest, NULL) != 0)
             abort();
         partial_release(&sum);
+        if (every == 0 || step % every != 0)
+            continue;
+        trial_result_t *result = &calm->results[step];
+        *result = (trial_result_t){step, s_score(gradient, job, now, job->validation),
+                                   s_score(gradient, job, now, job->test)};
+        const trial_result_t *best = &calm->results[calm->best_step];
+        if (calm->best_step == 0 || result->validation.cost < best->validation.cost) {
+            calm->best_step = step;
+            memcpy(calm->best, now, n_params * sizeof(float));
+            n_worse = 0;
+        } else if (++n_worse == job->patience && step + every - 1 < last)
+            last = step + every - 1;
     }
-    memcpy(weights, now, n_params * sizeof(float));
+    memcpy(calm->weights, now, n_params * sizeof(float));
     pool_give(now);
     optimizer_destroy(&optimizer);
     gradient_destroy(&gradient);
@@ -176,16 +220,16 @@ static void s_on_abort(int number)
     (void)!write(STDERR_FILENO, s_seed_text, strlen(s_seed_text));
 }
 
-static dataset_t *s_data(void)
+static dataset_t *s_data(size_t n_rows)
 {
-    uint8_t *images = malloc(N_ROWS * N_INPUTS), *labels = malloc(N_ROWS);
+    uint8_t *images = malloc(n_rows * N_INPUTS), *labels = malloc(n_rows);
     if (!images || !labels)
         abort();
-    for (int i = 0; i < N_ROWS * N_INPUTS; i++)
+    for (size_t i = 0; i < n_rows * N_INPUTS; i++)
         images[i] = (uint8_t)(i * 37);
-    for (int i = 0; i < N_ROWS; i++)
+    for (size_t i = 0; i < n_rows; i++)
         labels[i] = (uint8_t)(i * 7 % 3 == 0);
-    return dataset_new(&images, &labels, N_ROWS, N_INPUTS);
+    return dataset_new(&images, &labels, n_rows, N_INPUTS);
 }
 
 int main(int argc, char **argv)
@@ -210,15 +254,21 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "%s\n", err.text);
         return 1;
     }
-    dataset_t *data = s_data();
-    server_job_t jobs[2] = {s_job(data, false), s_job(data, true)};
-    float expected[2][64];
+    dataset_t *data = s_data(N_ROWS), *validation = s_data(10), *test = s_data(7);
+    server_job_t jobs[3] = {s_job(data, false), s_job(data, true), s_job(data, false)};
+    jobs[EVALUATED].validation = validation;
+    jobs[EVALUATED].test = test;
+    jobs[EVALUATED].evaluate_every = 2;
+    jobs[EVALUATED].patience = 1; /* it stops after step 5, and step 2 was the best */
+    jobs[EVALUATED].optimizer.driver = bold_driver_new(8.0, 1.05, 0.5, false);
+    calm_t calm[3] = {0};
     total_t total = {0};
-    for (int i = 1; i >= 0; i--) /* both sample the same rows */
-        s_calm(&jobs[i], expected[i]);
+    for (int i = 0; i < 3; i++)
+        s_calm(&jobs[i], &calm[i]);
     for (uint64_t seed = first; seed < first + count; seed++) {
         (void)snprintf(s_seed_text, sizeof(s_seed_text), "seed %" PRIu64 " aborts\n", seed);
-        s_run(seed, &jobs[seed % 2], expected[seed % 2], &total);
+        uint64_t kind = seed % 4 == 3 ? EVALUATED : seed % 2;
+        s_run(seed, &jobs[kind], &calm[kind], &total);
     }
     (void)printf("%" PRIu64 " schedules from seed %" PRIu64 ": %" PRIu64 " messages, %" PRIu64
                  " kills, %.0f simulated seconds; at most %" PRIu64 " messages and %.1f s\n",
@@ -228,5 +278,7 @@ int main(int argc, char **argv)
                  " lies, found out %" PRIu64 " times\n",
                  total.n_liars, total.n_audited, total.n_lies, total.n_exposed);
     dataset_destroy(&data);
+    dataset_destroy(&validation);
+    dataset_destroy(&test);
     return 0;
 }

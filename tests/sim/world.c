@@ -172,18 +172,38 @@ static void s_step_done(void *context, server_record_t *record)
     }
 }
 
+static bool s_same_score(const trial_score_t *a, const trial_score_t *b)
+{
+    return a->rows == b->rows && a->cost == b->cost && a->accuracy == b->accuracy;
+}
+
+static void s_evaluated(void *context, const trial_result_t *result)
+{
+    world_t *self = ((place_t *)context)->world;
+    const trial_result_t *expected = &self->results[result->step];
+    for (uint32_t step = 1; self->lie > 0 && step <= result->step; step++)
+        if (self->unaudited[step])
+            return; /* a lie may have counted */
+    if (expected->step != result->step ||
+        !s_same_score(&result->validation, &expected->validation) ||
+        !s_same_score(&result->test, &expected->test))
+        world_fail(self, "another evaluation than the calm run's");
+}
+
 static void s_start_server(world_t *self)
 {
     static const dispatch_planes_t planes = {"simulated", ".data", ".weights", ".gradients"};
     coordinator_ports_t ports = {
         {&self->place, s_now_ms, s_control_below, s_data_below, s_weights_below},
         s_step_done,
+        s_evaluated,
     };
     server_job_t job = self->job;
     if (self->kept) { /* as cli/run.c goes on from a checkpoint */
         job.step = self->kept->step;
         job.weights = frame_data(&self->kept->weights);
         job.optimizer = optimizer_state_share(&self->kept->optimizer);
+        job.trial = trial_state_share(&self->kept->trial);
         memcpy(job.kernel, self->kept->kernel, sizeof(job.kernel));
     }
     job.incarnation = (uint32_t)world_random(self);
@@ -287,6 +307,7 @@ static void s_end(peer_t *peer)
     session_destroy(&peer->session);
     gradient_destroy(&peer->gradient);
     frame_clear(&peer->weights);
+    frame_clear(&peer->evaluated);
 }
 
 /* A new process takes its place. */
@@ -306,6 +327,14 @@ static void s_compute(world_t *self, const peer_t *peer, const session_action_t 
     event->step = action->step;
     event->node = action->node;
     queue_put(self->queue, self->now_ms + (end - first) * peer->block_ms, event);
+}
+
+static void s_evaluate(world_t *self, const peer_t *peer, const session_action_t *action)
+{
+    event_t *event = event_new(EVENT_COMPUTED, peer->place.index, NULL, 0, NULL, 0);
+    event->life = peer->life;
+    event->score = (wire_score_t){.step = action->step, .first = action->first, .end = action->end};
+    queue_put(self->queue, self->now_ms + peer->block_ms, event);
 }
 
 /* Flips a bit low in a number; not the same one soon again, so that no two lies ever agree, not
@@ -342,6 +371,9 @@ static void s_act(world_t *self, peer_t *peer)
         case SESSION_COMPUTE:
             s_compute(self, peer, &action);
             break;
+        case SESSION_EVALUATE:
+            s_evaluate(self, peer, &action);
+            break;
         case SESSION_CANCEL:
             peer->epoch++;
             break;
@@ -362,9 +394,30 @@ static void s_act(world_t *self, peer_t *peer)
     }
 }
 
+static void s_evaluated_rows(peer_t *peer, const event_t *event)
+{
+    const rowcache_t *rows = session_rowcache(peer->session);
+    wire_score_t score = event->score;
+    size_t n_inputs = session_job(peer->session)->model.n_inputs;
+    uint32_t n_correct;
+    if (!peer->evaluated.present)
+        return; /* of the membership before */
+    score.cost =
+        gradient_evaluate(peer->gradient, frame_data(&peer->evaluated),
+                          rowcache_images(rows) + score.first * n_inputs,
+                          rowcache_labels(rows) + score.first, score.end - score.first, &n_correct);
+    score.correct = n_correct;
+    session_score(peer->session, &score);
+}
+
 static void s_computed(world_t *self, const event_t *event)
 {
     peer_t *peer = &self->peers[event->peer];
+    if (peer->alive && event->life == peer->life && event->score.end > 0) {
+        s_evaluated_rows(peer, event);
+        s_act(self, peer);
+        return;
+    }
     if (!peer->alive || event->life != peer->life || event->epoch != peer->epoch)
         return;
     const rowcache_t *rows = session_rowcache(peer->session);
@@ -401,8 +454,9 @@ static void s_to_peer(world_t *self, const event_t *event)
         (void)session_rows(peer->session, &self->in, frame_data(&frame), frame_size(&frame));
     else if (ok &&
              session_message(peer->session, &self->in, frame_size(&frame), (int64_t)self->now_ms)) {
-        frame_clear(&peer->weights);
-        frame_move(&peer->weights, &frame);
+        frame_t *kept = self->in.type == WIRE_EVALUATE ? &peer->evaluated : &peer->weights;
+        frame_clear(kept);
+        frame_move(kept, &frame);
     }
     frame_clear(&frame);
     if (peer->relay)

@@ -46,8 +46,9 @@ typedef struct {
     session_t *session;
     gradient_t *gradient;
     frame_t weights;
-    uint32_t epoch;  /* tasks of an earlier one are cancelled */
-    double block_ms; /* how slow it is */
+    frame_t evaluated; /* those of an evaluation */
+    uint32_t epoch;    /* tasks of an earlier one are cancelled */
+    double block_ms;   /* how slow it is */
 } peer_t;
 
 struct world {
@@ -64,7 +65,8 @@ struct world {
     uint32_t checkpoint_every;
     /* what is trained */
     server_job_t job;
-    const double *rows; /* borrowed; (N_STEPS + 1) that each step samples */
+    const double *rows;            /* borrowed; (N_STEPS + 1) that each step samples */
+    const trial_result_t *results; /* borrowed; (N_STEPS + 1) of each evaluation */
     pool_t *buffers;
     place_t place;         /* the server's */
     coordinator_t *server; /* NULL while it is down */

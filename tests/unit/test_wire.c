@@ -12,7 +12,7 @@
 #include "wire_samples.h"
 
 #define FIRST WIRE_HELLO
-#define LAST  WIRE_REPORT
+#define LAST  WIRE_EVALUATED
 
 typedef struct {
     wire_buffer_t *buffer;
@@ -193,6 +193,19 @@ static void s_assert_fields(const wire_t *seen, const wire_t *expected)
         break;
     case WIRE_REPORT:
         s_assert_report(seen, expected);
+        break;
+    case WIRE_EVALUATE:
+        assert_int_equal(seen->evaluate.step, expected->evaluate.step);
+        assert_int_equal(seen->n_ranges, expected->n_ranges);
+        assert_memory_equal(seen->ranges, expected->ranges,
+                            expected->n_ranges * sizeof(wire_range_t));
+        break;
+    case WIRE_EVALUATED:
+        assert_int_equal(seen->score.step, expected->score.step);
+        assert_int_equal(seen->score.first, expected->score.first);
+        assert_int_equal(seen->score.end, expected->score.end);
+        s_assert_same_double(seen->score.cost, expected->score.cost);
+        assert_int_equal(seen->score.correct, expected->score.correct);
         break;
     case WIRE_BYE:
     case WIRE_REJOIN:
@@ -421,7 +434,7 @@ static const struct {
     {"a version in words", "['drover' 'one' 5 7 1 5 0 [9]]", WIRE_BAD_FIELD},
     {"a negative version", "['drover' -1 5 7 1 5 0 [9]]", WIRE_BAD_FIELD},
     {"type 0", HEAD(0) "[]]", WIRE_BAD_TYPE},
-    {"type 16", HEAD(16) "[]]", WIRE_BAD_TYPE},
+    {"type 18", HEAD(18) "[]]", WIRE_BAD_TYPE},
     {"a huge type", HEAD(18446744073709551615) "[]]", WIRE_BAD_TYPE},
     {"a type that is a word", HEAD('STEP') "[]]", WIRE_BAD_FIELD},
     {"a negative type", HEAD(-1) "[]]", WIRE_BAD_FIELD},
@@ -601,6 +614,12 @@ static const struct {
     {"ASSIGN of a range turned round", HEAD(8) "[[1 0 3 2 9 7]]]", WIRE_BAD_FIELD},
     {"ASSIGN of a word", HEAD(8) "[[1 0 'x']]]", WIRE_BAD_FIELD},
     {"ASSIGN past 2^32", HEAD(8) "[[1 0 4294967296]]]", WIRE_BAD_FIELD},
+    {"EVALUATE", HEAD(16) "[7 [1 0 512]]]", WIRE_OK},
+    {"EVALUATE without ranges", HEAD(16) "[7]]", WIRE_BAD_FIELD},
+    {"EVALUATE of an empty range", HEAD(16) "[7 [1 512 512]]]", WIRE_BAD_FIELD},
+    {"EVALUATED", HEAD(17) "[7 0 512 dnan 18446744073709551615]]", WIRE_OK},
+    {"EVALUATED, no rows", HEAD(17) "[7 512 512 d1 0]]", WIRE_BAD_FIELD},
+    {"EVALUATED, a cost of 32 bits", HEAD(17) "[7 0 512 f 0]]", WIRE_BAD_FIELD},
     {"STEP of too many ranges", HEAD(10) "[[*196611]]]", WIRE_BAD_FIELD},
     {"a STEP longer than a header may be", HEAD(10) "[[*1048576]]]", WIRE_BAD_BYTES},
 
@@ -793,7 +812,8 @@ static void test_frames(void **state)
         size_t n = strlen(frame);
         wire_t *message = &codec->message;
         bool has = wire_has_frame(type);
-        assert_int_equal(has, type == WIRE_STEP || type == WIRE_PARTIAL || type == WIRE_ROWS);
+        assert_int_equal(has, type == WIRE_STEP || type == WIRE_PARTIAL || type == WIRE_ROWS ||
+                                  type == WIRE_EVALUATE);
         assert_int_equal(wire_check_frame(message, frame, n, true), has ? WIRE_OK : WIRE_BAD_FRAME);
         assert_int_equal(wire_check_frame(message, NULL, 0, false), has ? WIRE_BAD_FRAME : WIRE_OK);
         assert_int_equal(wire_check_frame(message, frame, n - 1, true), WIRE_BAD_FRAME);

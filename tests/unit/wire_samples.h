@@ -83,6 +83,14 @@ static inline wire_t wire_sample(wire_type_t type)
         message.quarantined = quarantined;
         message.n_quarantined = sizeof(quarantined) / sizeof(quarantined[0]);
         break;
+    case WIRE_EVALUATE:
+        message.evaluate.step = 990;
+        message.ranges = ranges;
+        message.n_ranges = sizeof(ranges) / sizeof(ranges[0]);
+        break;
+    case WIRE_EVALUATED:
+        message.score = (wire_score_t){990, 60000, 60512, 12.5, 1ull << 33};
+        break;
     case WIRE_BYE:
     case WIRE_REJOIN:
     case WIRE_END:
