@@ -16,6 +16,9 @@
  * Part of what fixes the bits. */
 #define PATCH_FLOATS ((size_t)128 * 1024)
 
+/* Rows and columns that are transposed at a time. */
+#define TRANSPOSE_TILE 16
+
 struct pass {
     model_t model;
     kernel_t kernel;
@@ -197,6 +200,16 @@ static void s_gemm(const pass_t *self, bool transpose_a, size_t m, size_t n, siz
         fma_gemm(m, n, k, a, transpose_a ? 1 : k, transpose_a ? m : 1, b, n, c, n);
 }
 
+/* to(k,n) = the transpose of from(n,k), by tiles: whole cache lines at both ends. */
+static void s_transpose(float *to, const float *from, size_t n, size_t k)
+{
+    for (size_t i0 = 0; i0 < n; i0 += TRANSPOSE_TILE)
+        for (size_t j0 = 0; j0 < k; j0 += TRANSPOSE_TILE)
+            for (size_t j = j0; j < k && j < j0 + TRANSPOSE_TILE; j++)
+                for (size_t i = i0; i < n && i < i0 + TRANSPOSE_TILE; i++)
+                    to[j * n + i] = from[i * k + j];
+}
+
 /* C(m,n) = A(m,k) times the transpose of B(n,k). */
 static void s_gemm_transposed(const pass_t *self, size_t m, size_t n, size_t k, const float *a,
                               const float *b, float *c)
@@ -205,9 +218,7 @@ static void s_gemm_transposed(const pass_t *self, size_t m, size_t n, size_t k, 
         blas_gemm(false, true, m, n, k, a, k, b, k, c, n);
         return;
     }
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < k; j++)
-            self->transposed[j * n + i] = b[i * k + j];
+    s_transpose(self->transposed, b, n, k);
     fma_gemm(m, n, k, a, k, 1, self->transposed, n, c, n);
 }
 
