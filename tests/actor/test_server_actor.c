@@ -877,6 +877,62 @@ static void test_each_start_is_told_from_the_others(void **state)
     dataset_destroy(&data);
 }
 
+/* A worker that is told to join the next job asks on the connection that it has, and its HELLO
+ * waits for who will answer it; the planes stay where they were. */
+static void test_jobs_follow_on_the_same_sockets(void **state)
+{
+    (void)state;
+    err_t err;
+    dataset_t *data = tiny_data(ROWS);
+    server_links_t links = {NULL};
+    peer_t peer = {.run = 0};
+    wire_welcome_t first = {.worker = 0};
+    for (int i = 0; i < 3; i++) {
+        bool more = i < 2;
+        server_job_t job = {
+            .model = tiny_model(),
+            .sampler = tiny_sampler(ROWS),
+            .n_steps = 9,
+            .optimizer = {.driver = tiny_driver()},
+            .strict = true,
+            .min_workers = 1,
+            .links = links,
+            .bind = "tcp://127.0.0.1:*",
+            .data = data,
+        };
+        server_t *server = server_new(&job, &err);
+        assert_non_null(server);
+        assert_null(job.links.control);
+        server_start(server);
+        if (i == 0) {
+            s_connect(&peer, server_endpoint(server));
+            s_hello(&peer, "one");
+        }
+        peer_expect(&peer, WIRE_WELCOME);
+        assert_true(peer.in.run != peer.run);
+        peer.run = peer.in.run;
+        if (i == 0)
+            first = peer.in.welcome;
+        assert_memory_equal(peer.in.welcome.data, first.data, sizeof(first.data));
+        assert_memory_equal(peer.in.welcome.weights, first.weights, sizeof(first.weights));
+        assert_memory_equal(peer.in.welcome.gradients, first.gradients, sizeof(first.gradients));
+        server_record_t *record = NULL;
+        server_stop(server);
+        assert_int_equal(server_wait(server, -1, &record), SERVER_DONE);
+        server_release(server, more);
+        peer_expect(&peer, more ? WIRE_REJOIN : WIRE_END);
+        server_end(&server, &links);
+        assert_null(server);
+        assert_non_null(links.gradients);
+        if (more)
+            s_hello(&peer, "one");
+    }
+    peer_close(&peer);
+    server_links_destroy(&links);
+    assert_null(links.control);
+    dataset_destroy(&data);
+}
+
 int main(void)
 {
     err_t err;
@@ -901,6 +957,7 @@ int main(void)
         cmocka_unit_test(test_stopped_and_destroyed_at_any_time),
         cmocka_unit_test(test_jobs_that_cannot_be),
         cmocka_unit_test(test_each_start_is_told_from_the_others),
+        cmocka_unit_test(test_jobs_follow_on_the_same_sockets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -208,6 +208,30 @@ YAML
     cmp <(trials local) <(trials alone)
 }
 
+@test "workers behind a relay take part in all trials, each with its own kernel" {
+    cat >kernels.yaml <<'YAML'
+keys:
+  numerics.kernel: [sparse, dense, sparse]
+  training.seed: [1, 2]
+YAML
+    start_background sweep "$DROVER" sweep kernels.yaml --data "$data" --output out --steps 5 \
+        --set training.block_rows=128 --workers 0 --bind "ipc://$work/s"
+    start_background relay "$DROVER" relay "ipc://$work/s" --bind "ipc://$work/r" --name rack
+    endpoint=ipc://$work/r
+    start_worker near
+    start_worker next
+    wait_exit 60 sweep
+    expect_status 0
+    wait_exit 10 near
+    expect_status 0
+    sweep kernels.yaml local --steps 5
+    cmp <(trials local) <(trials out)
+    local t
+    for t in 1 2 3 4 5 6; do
+        cmp "local/trial-00$t/model.safetensors" "out/trial-00$t/model.safetensors"
+    done
+}
+
 @test "a trial that diverges is recorded and the others go on" {
     cat >wild.yaml <<'YAML'
 keys:

@@ -703,6 +703,14 @@ static void test_takes_another_kernel(void **state)
     session_message(session, &welcome, 0, 602);
     s_expect(session, 602, SESSION_CANCEL);
     s_expect(session, 602, SESSION_SET_UP);
+    /* the next job is asked with its own again */
+    session_ready(session, 602);
+    wire_t rejoin = {.type = WIRE_REJOIN};
+    session_message(session, &rejoin, 0, 603);
+    s_expect(session, 603, SESSION_CANCEL);
+    action = s_expect(session, 603, SESSION_SEND);
+    assert_int_equal(action.message->type, WIRE_HELLO);
+    assert_string_equal(action.message->hello.kernel, "dense/SkylakeX");
     session_destroy(&session);
 }
 
