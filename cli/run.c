@@ -52,9 +52,8 @@ struct run {
     uint32_t step_ms_room;
     int64_t opened_ms;
     bool quiet;
-    double test_cost; /* NaN before run_finish, and without test data */
-    double test_accuracy;
-    int lock; /* of the folder; -1 before run_open */
+    run_outcome_t outcome; /* zero before run_finish */
+    int lock;              /* of the folder; -1 before run_open */
 };
 
 char *run_folder(const settings_t *settings)
@@ -244,8 +243,6 @@ run_t *run_new(const settings_t *settings, bool resume, err_t *err)
         abort();
     self->settings = settings;
     self->lock = -1;
-    self->test_cost = (double)NAN;
-    self->test_accuracy = (double)NAN;
     if (run_data_load(settings, &self->train, &self->test, err) != 0 ||
         run_data_split(settings, self->train, &self->validation, err) != 0 ||
         run_data_model(settings, self->train, &self->model, err) != 0 ||
@@ -340,9 +337,7 @@ void run_quiet(run_t *self)
 
 run_outcome_t run_outcome(const run_t *self)
 {
-    const server_record_t *last = self->last;
-    return (run_outcome_t){last ? last->cost : (double)NAN, last ? last->accuracy : (double)NAN,
-                           self->test_cost, self->test_accuracy};
+    return self->outcome;
 }
 
 /* What an earlier run wrote would pass for this one's. */
@@ -396,8 +391,7 @@ int run_open(run_t *self, err_t *err)
         s_remove_earlier(self->folder, err) == 0 &&
         (self->last || s_remove_checkpoints(self->folder, err) == 0) &&
         settings_write(self->settings, config, err) == 0 &&
-        (self->n_done == 0 ||
-         output_forget(self->folder, self->last->trial.pending_step, err) == 0) &&
+        (!self->last || output_forget(self->folder, self->last->trial.pending_step, err) == 0) &&
         (self->output = output_open(self->folder, (int)self->n_done, &n_missing, err)))
         r = 0;
     if (n_missing > 0)
@@ -521,7 +515,7 @@ int run_finish(run_t *self, err_t *err)
         .opened_ms = self->opened_ms,
         .quiet = self->quiet,
     };
-    return run_result_write(&result, &self->test_cost, &self->test_accuracy, err);
+    return run_result_write(&result, &self->outcome, err);
 }
 
 int run_interrupted(run_t *self, err_t *err)

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/settings.h"
+#include "cli/run_result.h"
 #include "parameter_server/server.h"
 
 typedef struct run run_t;
@@ -35,13 +36,7 @@ int run_step(run_t *self, server_record_t **record, err_t *err);
 /* Before run_open: without progress, summary and drawn pictures, as a trial of a sweep. */
 void run_quiet(run_t *self);
 
-/* Behind run_finish: of the last batch, and on the test data; NaN where there is none. */
-typedef struct {
-    double cost;
-    double accuracy;
-    double test_cost;
-    double test_accuracy;
-} run_outcome_t;
+/* Behind run_finish. */
 run_outcome_t run_outcome(const run_t *self);
 
 /* So is an evaluation: metrics, progress. Returns 0 or -1. */

@@ -1,6 +1,7 @@
 /* See run_result.h. */
 #include "cli/run_result.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -106,7 +107,7 @@ static void s_summary(const run_result_t *self, const evaluation_t *evaluation,
     }
 }
 
-int run_result_write(const run_result_t *self, double *test_cost, double *test_accuracy, err_t *err)
+int run_result_write(const run_result_t *self, run_outcome_t *outcome, err_t *err)
 {
     int r = -1;
     evaluation_t evaluation = {0}, validation = {0};
@@ -120,10 +121,15 @@ int run_result_write(const run_result_t *self, double *test_cost, double *test_a
         plot_accuracy_history(self->folder, self->accuracies, (int)self->n_steps, &failed) != 0 ||
         (!self->quiet && plot_render(self->folder, &failed) < 0))
         log_error("plot.failed", "%s", failed.text); /* the model is there all the same */
-    if (self->test) {
-        *test_cost = evaluation.cost;
-        *test_accuracy = evaluation.accuracy;
-    }
+    double none = (double)NAN;
+    *outcome = (run_outcome_t){
+        .cost = self->last->cost,
+        .accuracy = self->last->accuracy,
+        .validation_cost = self->validation ? validation.cost : none,
+        .validation_accuracy = self->validation ? validation.accuracy : none,
+        .test_cost = self->test ? evaluation.cost : none,
+        .test_accuracy = self->test ? evaluation.accuracy : none,
+    };
     if (!self->quiet)
         s_summary(self, &evaluation, &validation);
     r = 0;

@@ -29,10 +29,18 @@ typedef struct {
     bool quiet;        /* no summary, and pictures are left to drover plot */
 } run_result_t;
 
+/* What came of a run, NaN where there is none: on the last batch and on other data. */
+typedef struct {
+    double cost;
+    double accuracy;
+    double validation_cost;
+    double validation_accuracy;
+    double test_cost;
+    double test_accuracy;
+} run_outcome_t;
+
 /* Evaluates where there are test data and writes everything. A picture that cannot be drawn is an
- * error in the log only. Returns 0, or -1 with *err. Without test data *test_cost and
- * *test_accuracy stay as they are. */
-int run_result_write(const run_result_t *self, double *test_cost, double *test_accuracy,
-                     err_t *err);
+ * error in the log only. Returns 0 with *outcome, or -1 with *err. */
+int run_result_write(const run_result_t *self, run_outcome_t *outcome, err_t *err);
 
 #endif

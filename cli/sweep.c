@@ -12,7 +12,8 @@
 #include "math/rng.h"
 
 static const char *const s_searches[] = {"grid", "random", NULL};
-static const char *const s_objectives[] = {"test_accuracy", "test_cost", NULL};
+static const char *const s_objectives[] = {"test_accuracy", "test_cost", "validation_accuracy",
+                                           "validation_cost", NULL};
 
 /* What a trial does not choose: where it writes and who computes it. */
 static const char *const s_not_searched[] = {"output.path", "server.bind", "worker.threads",
@@ -173,11 +174,17 @@ const char *sweep_objective_name(const sweep_t *self)
     return s_objectives[self->objective];
 }
 
+bool sweep_validates(const sweep_t *self)
+{
+    return self->objective >= SWEEP_VALIDATION_ACCURACY;
+}
+
 bool sweep_better(const sweep_t *self, double a, double b)
 {
     if (isnan(a) || isnan(b))
         return !isnan(a);
-    return self->objective == SWEEP_TEST_ACCURACY ? a > b : a < b;
+    bool cost = self->objective == SWEEP_TEST_COST || self->objective == SWEEP_VALIDATION_COST;
+    return cost ? a < b : a > b;
 }
 
 /* The searched key that an override sets; NULL if it sets another. */

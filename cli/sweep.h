@@ -22,7 +22,9 @@ typedef enum {
 
 typedef enum {
     SWEEP_TEST_ACCURACY, /* the largest is best */
-    SWEEP_TEST_COST,     /* the smallest is */
+    SWEEP_TEST_COST,     /* the smallest is; so for the next two */
+    SWEEP_VALIDATION_ACCURACY,
+    SWEEP_VALIDATION_COST,
 } sweep_objective_t;
 
 /* As in the file; zero is an empty one. */
@@ -49,6 +51,9 @@ char *sweep_value(const sweep_t *self, uint32_t t, int d);
 
 /* "test_accuracy" */
 const char *sweep_objective_name(const sweep_t *self);
+
+/* Is it one of data.validation's rows, not of the test data? */
+bool sweep_validates(const sweep_t *self);
 
 /* Is objective a better than b? NaN is better than nothing. */
 bool sweep_better(const sweep_t *self, double a, double b);

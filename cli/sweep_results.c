@@ -241,6 +241,21 @@ static int s_link_best(const sweep_results_t *self, err_t *err)
     return r;
 }
 
+static double s_objective(const sweep_t *sweep, const run_outcome_t *outcome)
+{
+    switch (sweep->objective) {
+    case SWEEP_TEST_ACCURACY:
+        return outcome->test_accuracy;
+    case SWEEP_TEST_COST:
+        return outcome->test_cost;
+    case SWEEP_VALIDATION_ACCURACY:
+        return outcome->validation_accuracy;
+    case SWEEP_VALIDATION_COST:
+        return outcome->validation_cost;
+    }
+    return (double)NAN;
+}
+
 int sweep_results_add(sweep_results_t *self, uint32_t t, const run_outcome_t *outcome,
                       double seconds, const char *why_failed, err_t *err)
 {
@@ -250,9 +265,7 @@ int sweep_results_add(sweep_results_t *self, uint32_t t, const run_outcome_t *ou
     if (!out)
         abort();
     result->failed = why_failed != NULL;
-    result->objective = why_failed                                      ? (double)NAN
-                        : self->sweep->objective == SWEEP_TEST_ACCURACY ? outcome->test_accuracy
-                                                                        : outcome->test_cost;
+    result->objective = why_failed ? (double)NAN : s_objective(self->sweep, outcome);
     (void)fprintf(out, "{\"trial\": %u, \"status\": \"%s\", \"objective\": ", t + 1,
                   why_failed ? "failed" : "done");
     json_print_number(out, result->objective);
@@ -263,7 +276,9 @@ int sweep_results_add(sweep_results_t *self, uint32_t t, const run_outcome_t *ou
         const struct {
             const char *name;
             double value;
-        } figures[] = {{"test_cost", outcome->test_cost},
+        } figures[] = {{"validation_cost", outcome->validation_cost},
+                       {"validation_accuracy", outcome->validation_accuracy},
+                       {"test_cost", outcome->test_cost},
                        {"test_accuracy", outcome->test_accuracy},
                        {"cost", outcome->cost},
                        {"accuracy", outcome->accuracy}};
@@ -277,6 +292,11 @@ int sweep_results_add(sweep_results_t *self, uint32_t t, const run_outcome_t *ou
     (void)fputs("}}", out);
     (void)fclose(out);
     return s_write(self, err) == 0 ? s_link_best(self, err) : -1;
+}
+
+double sweep_results_objective(const sweep_results_t *self, uint32_t t)
+{
+    return self->results[t].objective;
 }
 
 /* Printing */
@@ -343,6 +363,37 @@ static void s_print_unescaped(const char *at, FILE *out)
     }
 }
 
+/* What the table shows of trials.jsonl, from the third on where the objective is of the test data.
+ */
+typedef struct {
+    const char *name;
+    int width;
+    int digits;
+} column_t;
+
+static const column_t s_columns[] = {
+    {"validation_accuracy", 19, 4},
+    {"validation_cost", 15, 5},
+    {"test_accuracy", 13, 4},
+    {"test_cost", 9, 5},
+    {"seconds", 8, 1},
+};
+#define N_COLUMNS ((int)(sizeof(s_columns) / sizeof(s_columns[0])))
+
+static void s_print_figures(const result_t *result, int first, FILE *out)
+{
+    for (int c = first; c < N_COLUMNS; c++) {
+        char name[40];
+        (void)snprintf(name, sizeof(name), "\"%s\": ", s_columns[c].name);
+        double figure = s_number(result->line, name);
+        if (isnan(figure))
+            (void)fprintf(out, "  %*s", s_columns[c].width,
+                          result->failed && c == first ? "failed" : "-");
+        else
+            (void)fprintf(out, "  %*.*f", s_columns[c].width, s_columns[c].digits, figure);
+    }
+}
+
 static void s_print_table(const sweep_results_t *self, const uint32_t *order, uint32_t n, FILE *out)
 {
     const sweep_t *sweep = self->sweep;
@@ -350,7 +401,10 @@ static void s_print_table(const sweep_results_t *self, const uint32_t *order, ui
     int *widths = calloc((size_t)n_keys, sizeof(int));
     if (!widths)
         abort();
-    (void)fputs("trial  test_accuracy  test_cost   seconds", out);
+    int first = sweep_validates(sweep) ? 0 : 2;
+    (void)fputs("trial", out);
+    for (int c = first; c < N_COLUMNS; c++)
+        (void)fprintf(out, "  %*s", s_columns[c].width, s_columns[c].name);
     for (int d = 0; d < n_keys; d++) {
         widths[d] = s_width(sweep, d);
         (void)fprintf(out, "  %*s", widths[d], sweep->keys.dimensions[d].key->key);
@@ -359,14 +413,8 @@ static void s_print_table(const sweep_results_t *self, const uint32_t *order, ui
     for (uint32_t i = 0; i < n; i++) {
         const result_t *result = &self->results[order[i]];
         char cell[MOST_WIDTH + 1];
-        if (result->failed)
-            (void)fprintf(out, "%5u  %13s  %9s  %8.1f", order[i] + 1, "failed", "-",
-                          s_number(result->line, "\"seconds\": "));
-        else
-            (void)fprintf(out, "%5u  %13.4f  %9.5f  %8.1f", order[i] + 1,
-                          s_number(result->line, "\"test_accuracy\": "),
-                          s_number(result->line, "\"test_cost\": "),
-                          s_number(result->line, "\"seconds\": "));
+        (void)fprintf(out, "%5u", order[i] + 1);
+        s_print_figures(result, first, out);
         for (int d = 0; d < n_keys; d++)
             (void)fprintf(out, "  %*s", widths[d], s_cell(sweep, order[i], d, cell));
         (void)fputc('\n', out);

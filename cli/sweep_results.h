@@ -39,6 +39,9 @@ uint32_t sweep_results_done(const sweep_results_t *self);
 int sweep_results_add(sweep_results_t *self, uint32_t t, const run_outcome_t *outcome,
                       double seconds, const char *why_failed, err_t *err);
 
+/* Of trial t, which is over; NaN when it failed. */
+double sweep_results_objective(const sweep_results_t *self, uint32_t t);
+
 /* All trials, the best first and those that failed last: a table, or one JSON object. */
 void sweep_results_print(const sweep_results_t *self, bool json, FILE *out);
 

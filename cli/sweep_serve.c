@@ -30,7 +30,12 @@ static int s_check(const sweep_serve_t *self, size_t *most_params, err_t *err)
             status = STATUS_USAGE;
         else if (!train && run_data_load(&settings, &train, &test, err) != 0)
             status = STATUS_FAILURE;
-        else if (!test) {
+        else if (sweep_validates(self->sweep) && settings.data.validation == 0) {
+            err_set(err,
+                    "trial %u: objective %s with data.validation 0; expected a part of the rows",
+                    t + 1, sweep_objective_name(self->sweep));
+            status = STATUS_USAGE;
+        } else if (!sweep_validates(self->sweep) && !test) {
             err_set(err,
                     "objective %s: there are no test data; expected them in data.path or "
                     "data.test_images",
@@ -110,8 +115,8 @@ static int s_trial(sweep_serve_t *self, sweep_results_t *results, uint32_t t, si
     if (failed)
         log_warn("trial.failed", "trial=%u of=%u %s", t + 1, sweep->n_trials, why);
     else
-        log_info("trial.done", "trial=%u of=%u test_accuracy=%.4f test_cost=%.5f seconds=%.1f",
-                 t + 1, sweep->n_trials, outcome.test_accuracy, outcome.test_cost, seconds);
+        log_info("trial.done", "trial=%u of=%u %s=%.5g seconds=%.1f", t + 1, sweep->n_trials,
+                 sweep_objective_name(sweep), sweep_results_objective(results, t), seconds);
 out:
     if (status == STATUS_FAILURE)
         err_prefix(err, "trial %u", t + 1);

@@ -85,6 +85,28 @@ assert len(found["trials"]) == 4' <<<"$output"
     [ "$(readlink out/best)" = "$(printf 'trial-%03d' "$(sed -n 2p <<<"$output" | awk '{print $1}')")" ]
 }
 
+@test "by validation, with early stopping: the model that a trial leaves is the one that counts" {
+    sed 's/0.1, 0.5/8, 0.5/' grid.yaml >validate.yaml # the first rate is too large to go on for long
+    echo 'objective: validation_cost' >>validate.yaml
+    run sweep validate.yaml none
+    expect_status 2
+    grep -qF 'trial 1: objective validation_cost with data.validation 0' <<<"$output"
+    local settings=(--steps 40 --set data.validation=0.2 --set evaluation.every_steps=2
+        --set training.early_stopping.patience=1 --set training.schedule.kind=constant)
+    run --separate-stderr sweep validate.yaml out --workers 2 "${settings[@]}"
+    expect_status 0
+    [[ ${lines[0]} == 'trial  validation_accuracy  validation_cost  test_accuracy  test_cost   seconds  '* ]]
+    sed -n 2,5p <<<"$output" | awk '{print $3}' >column
+    sort -n column | cmp - column
+    [ "$(readlink out/best)" = "$(printf 'trial-%03d' "$(sed -n 2p <<<"$output" | awk '{print $1}')")" ]
+    "$DROVER" train --data "$data" --output plain --set training.block_rows=128 "${settings[@]}" \
+        --set training.learning_rate=8 --set training.seed=1 >plain.log
+    [ "$(wc -l <out/trial-001/cost_history/part-00000)" -lt 40 ]
+    cmp plain/model.safetensors out/trial-001/model.safetensors
+    cost=$(sed -nE '1s/.*"validation_cost": ([0-9.]+),.*/\1/p' out/trials.jsonl)
+    [ "$(printf '%.5f' "$cost")" = "$(awk '/^  validation cost/ {print $3}' plain.log)" ]
+}
+
 @test "a random search is repeatable, by its seed; whole numbers stay whole" {
     cat >random.yaml <<'YAML'
 config: base/base.yaml

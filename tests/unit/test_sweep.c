@@ -50,6 +50,24 @@ static void test_grid(void **state)
     sweep_clear(&sweep);
 }
 
+static void test_objectives(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"test_accuracy", "test_cost", "validation_accuracy",
+                                        "validation_cost"};
+    for (int i = 0; i < 4; i++) {
+        sweep_t sweep;
+        char text[80];
+        (void)snprintf(text, sizeof(text), "objective: %s\nkeys: {training.seed: [1]}", names[i]);
+        s_load(&sweep, text);
+        assert_string_equal(sweep_objective_name(&sweep), names[i]);
+        assert_int_equal(sweep_better(&sweep, 2, 1), i % 2 == 0);
+        assert_int_equal(sweep_better(&sweep, 1, 2), i % 2 == 1);
+        assert_int_equal(sweep_validates(&sweep), i >= 2);
+        sweep_clear(&sweep);
+    }
+}
+
 static void test_random_is_pinned(void **state)
 {
     (void)state;
@@ -123,7 +141,9 @@ static void test_bad_files(void **state)
         {"keys: {training.steps: {min: 1, max: 2, step: 1}}", "unknown key 'training.steps.step'"},
         {"keys: {training.steps: {min: 1, max: 2, scale: lin}}", "expected linear or log"},
         {"search: grids\nkeys: {training.seed: [1]}", "did you mean 'grid'?"},
-        {"objective: accuracy\nkeys: {training.seed: [1]}", "expected test_accuracy or test_cost"},
+        {"objective: accuracy\nkeys: {training.seed: [1]}",
+         "expected test_accuracy, test_cost, "
+         "validation_accuracy or validation_cost"},
         {"keys: {training.seed: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], training.steps: [1, 2, 3, 4, 5, "
          "6, "
          "7, 8, 9, 10], training.l1: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], training.l2: [1, 2, 3, 4, 5, "
@@ -145,6 +165,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grid),
+        cmocka_unit_test(test_objectives),
         cmocka_unit_test(test_random_is_pinned),
         cmocka_unit_test(test_random_is_uniform),
         cmocka_unit_test(test_bad_files),
