@@ -134,6 +134,10 @@ static void s_print_head(const wire_report_t *report, FILE *out)
     (void)fprintf(out, "cost %s, accuracy %s, learning rate %s, rows/s %s\n",
                   s_number(report->cost, 5, "", a), s_number(report->accuracy, 4, "", b),
                   s_short(report->learning_rate, c), s_number(report->rows_per_s, 0, "", d));
+    if (report->evaluation > 0)
+        (void)fprintf(out, "evaluation of step %" PRIu32 ": cost %s, accuracy %s\n",
+                      report->evaluation, s_number(report->evaluation_cost, 5, "", a),
+                      s_number(report->evaluation_accuracy, 4, "", b));
     if (report->waiting_for[0])
         (void)fprintf(out, "waiting for %s\n", report->waiting_for);
 }
@@ -207,6 +211,12 @@ void status_view_print_json(const wire_t *message, FILE *out)
     s_json_double(out, "accuracy", report->accuracy);
     s_json_double(out, "learning_rate", report->learning_rate);
     s_json_double(out, "elapsed_s", report->elapsed_s);
+    if (report->evaluation > 0)
+        s_json_count(out, "evaluation_step", report->evaluation);
+    else
+        s_json_double(out, "evaluation_step", (double)NAN);
+    s_json_double(out, "evaluation_cost", report->evaluation_cost);
+    s_json_double(out, "evaluation_accuracy", report->evaluation_accuracy);
     s_json_text(out, "waiting_for", report->waiting_for);
     s_json_count(out, "n_members", report->n_members);
     (void)fputs(", \"members\": [", out);

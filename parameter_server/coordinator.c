@@ -38,8 +38,9 @@ struct coordinator {
     double cost;       /* of the last step, as the next two */
     double accuracy;
     double learning_rate;
-    double say_ms; /* when to speak of a wait again */
-    err_t failure; /* why it does not go on; empty while it does */
+    trial_result_t evaluated; /* the last one; step 0: none */
+    double say_ms;            /* when to speak of a wait again */
+    err_t failure;            /* why it does not go on; empty while it does */
 };
 
 static double s_now_ms(const coordinator_t *self)
@@ -317,6 +318,9 @@ static void s_report(coordinator_t *self, const wire_peer_t *peer)
     uint32_t n_done = self->running ? self->step - 1 : self->step;
     bool known = self->step_ms > 0;
     double now_ms = s_now_ms(self);
+    const trial_score_t *score =
+        self->evaluated.validation.rows > 0 ? &self->evaluated.validation : &self->evaluated.test;
+    bool scored = self->evaluated.step > 0;
     wire_report_t report = {
         .role = "server",
         .step = self->step,
@@ -327,6 +331,9 @@ static void s_report(coordinator_t *self, const wire_peer_t *peer)
         .accuracy = self->accuracy,
         .learning_rate = self->learning_rate,
         .elapsed_s = (now_ms - self->born_ms) / 1000,
+        .evaluation = self->evaluated.step,
+        .evaluation_cost = scored ? score->cost : NAN,
+        .evaluation_accuracy = scored ? score->accuracy : NAN,
     };
     if (s_awaits_trial(self))
         (void)snprintf(report.waiting_for, sizeof(report.waiting_for), "the evaluation of step %u",
@@ -362,6 +369,7 @@ static void s_collect_scores(coordinator_t *self)
     while (dispatcher_take_score(self->dispatcher, &score)) {
         if (!trial_score(self->trial, &score, &result))
             continue;
+        self->evaluated = result;
         s_say_score("validation", result.step, &result.validation);
         s_say_score("test", result.step, &result.test);
         self->ports.evaluated(self->ports.dispatch.context, &result);

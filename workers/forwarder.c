@@ -339,6 +339,8 @@ static void s_report(forwarder_t *self, const wire_peer_t *peer)
         .cost = NAN,
         .accuracy = NAN,
         .learning_rate = NAN,
+        .evaluation_cost = NAN,
+        .evaluation_accuracy = NAN,
         .elapsed_s = (now_ms - self->born_ms) / 1000,
     };
     (void)snprintf(report->upstream, sizeof(report->upstream), "%s", self->endpoint);

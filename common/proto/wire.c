@@ -80,7 +80,7 @@ static const struct {
     [WIRE_FETCH] = {"FETCH", 2, false},
     [WIRE_ROWS] = {"ROWS", 3, true},
     [WIRE_STATUS] = {"STATUS", 0, false},
-    [WIRE_REPORT] = {"REPORT", 14, false},
+    [WIRE_REPORT] = {"REPORT", 17, false},
     [WIRE_EVALUATE] = {"EVALUATE", 2, true},
     [WIRE_EVALUATED] = {"EVALUATED", 5, false},
 };

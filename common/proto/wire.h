@@ -174,6 +174,9 @@ typedef struct {
     double accuracy;
     double learning_rate;
     double elapsed_s;
+    uint32_t evaluation;    /* the step of the newest evaluation, 0 for none: ... */
+    double evaluation_cost; /* ... on validation data or, where there are none, test data */
+    double evaluation_accuracy;
     char waiting_for[WIRE_TEXT_SIZE]; /* empty: for nothing longer than a second */
     uint32_t n_members;               /* all, also those that `members` had no room for */
 } wire_report_t;

@@ -271,6 +271,9 @@ static void s_take_report(reader_t *reader, wire_t *message)
     report->accuracy = s_take_double(reader);
     report->learning_rate = s_take_double(reader);
     report->elapsed_s = s_take_double(reader);
+    report->evaluation = s_take_u32(reader);
+    report->evaluation_cost = s_take_double(reader);
+    report->evaluation_accuracy = s_take_double(reader);
     s_take_text(reader, report->waiting_for, sizeof(report->waiting_for));
     report->n_members = s_take_u32(reader);
     s_take_members(reader, message);

@@ -101,6 +101,9 @@ static void s_put_report(msgpack_packer *p, const wire_t *message)
     msgpack_pack_double(p, report->accuracy);
     msgpack_pack_double(p, report->learning_rate);
     msgpack_pack_double(p, report->elapsed_s);
+    s_put_uint(p, report->evaluation);
+    msgpack_pack_double(p, report->evaluation_cost);
+    msgpack_pack_double(p, report->evaluation_accuracy);
     s_put_text(p, report->waiting_for);
     s_put_uint(p, report->n_members);
     msgpack_pack_array(p, message->n_members);

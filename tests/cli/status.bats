@@ -34,6 +34,7 @@ has_lines() {
     cat >expected <<'END'
 relay of tcp://10.0.0.1:5570, step 2, elapsed 12 s, ETA -
 cost 0.25000, accuracy 0.8311, learning rate 2.5, rows/s 70123
+evaluation of step 1: cost -, accuracy 0.5000
 waiting for blocks of "node-7"
 
 name    host    threads  kernel     role    state   rows/s   seen  owed       assigned  re-issued  refused
@@ -58,7 +59,8 @@ members = report.pop("members")
 assert report == {
     "role": "relay", "upstream": "tcp://10.0.0.1:5570", "step": 2, "n_steps": None,
     "rows_per_s": 70123.4, "eta_s": None, "cost": 0.25, "accuracy": 0.8311, "learning_rate": 2.5,
-    "elapsed_s": 12.0, "waiting_for": 'blocks of "node-7"', "n_members": 3,
+    "elapsed_s": 12.0, "evaluation_step": 1, "evaluation_cost": None, "evaluation_accuracy": 0.5,
+    "waiting_for": 'blocks of "node-7"', "n_members": 3,
     "quarantined": [{"name": "bad", "host": "host-c"}]}, report
 assert members[0] == {
     "number": 1, "name": "node-7", "host": "host-a", "kernel": "dense/Zen", "threads": 8,
@@ -111,7 +113,8 @@ for screen in seen.decode().split("\033[J")[:2]:
     lines = screen.split("\r\n")
     assert lines[0].startswith("\033[Hrelay of tcp://10.0.0.1:5570, step "), lines
     assert [line.removesuffix("\033[K") for line in lines[1:]] == [
-        "cost 0.25000, accuracy 0.8311, learning ", 'waiting for blocks of "node-7"', "", ""], lines
+        "cost 0.25000, accuracy 0.8311, learning ", "evaluation of step 1: cost -, accuracy 0",
+        'waiting for blocks of "node-7"', ""], lines
 sys.exit(os.waitstatus_to_exitcode(status))
 END
     run -130 timeout $((30 * DROVER_SLOWNESS)) env --default-signal=INT,QUIT \

@@ -91,7 +91,7 @@ steps_done() {
 
 # metric FOLDER KEY: its value in each step, a line each.
 metric() {
-    sed -E "s/.*\"$2\": ([^,}]*).*/\\1/" "$1/metrics.jsonl"
+    grep learning_rate "$1/metrics.jsonl" | sed -E "s/.*\"$2\": ([^,}]*).*/\\1/" # not the evaluations
 }
 
 # sum_of FOLDER: the model's sha256.

@@ -34,7 +34,8 @@ close_to_c() {
 alone() {
     name=$1
     data_of "$name"
-    start_server server --data "$data" --output out "${settings[@]}" --bind 'tcp://127.0.0.1:*'
+    start_server server --data "$data" --output out "${settings[@]}" --bind 'tcp://127.0.0.1:*' \
+        --set evaluation.every_steps=10
     start_python snake
     wait_exit 60 server
     expect_status 0
@@ -44,6 +45,14 @@ alone() {
     [ "$(sent snake)" -ge 30 ]
     close_to_c
     grep -q 'kernel *dense/numpy' server.log
+    # its evaluations are right as well
+    "$python" - <<'PYTHON'
+import json
+trials = [t for t in map(json.loads, open("out/metrics.jsonl")) if "test_cost" in t]
+left = json.load(open("out/evaluation.json"))
+assert [t["step"] for t in trials] == [10, 20, 30], trials
+assert abs(trials[-1]["test_accuracy"] - left["accuracy"]) < 0.01 and abs(trials[-1]["test_cost"] - left["cost"]) < 1e-4
+PYTHON
 }
 
 @test "the Python worker alone (digits)" { alone digits; }

@@ -15,7 +15,7 @@ import zmq
 
 VERSION = 1
 (HELLO, WELCOME, REFUSED, READY, HEARTBEAT, BYE, REJOIN, ASSIGN, END, STEP, PARTIAL, FETCH,
- ROWS, STATUS, REPORT) = range(1, 16)
+ ROWS, STATUS, REPORT, EVALUATE, EVALUATED) = range(1, 18)
 SAMPLE = 2  # a purpose of random numbers
 CREDIT, CHUNK_ROWS, LOST_S = 8, 256, 1.0
 
@@ -97,15 +97,18 @@ class Job:
         self.layers = [(inputs, layer[1], layer[2]) for inputs, layer in zip(widths, layers)]
         self.n_params = sum((inputs + 1) * units for inputs, units, _ in self.layers)
         self.n_blocks = -(-self.n_rows // self.block_rows)
-        self.images = np.zeros((self.n_rows, self.n_inputs), np.uint8)
-        self.labels = np.zeros(self.n_rows, np.uint8)
+        self.n_all_rows = self.n_rows + self.n_evaluation_rows
+        self.images = np.zeros((self.n_all_rows, self.n_inputs), np.uint8)
+        self.labels = np.zeros(self.n_all_rows, np.uint8)
         self.there = set()  # chunks of rows
         self.asked = {}  # chunk -> when
         self.wanted = []
 
     def chunks_of(self, first, end):
-        rows = range(first * self.block_rows, min(end * self.block_rows, self.n_rows))
-        return range(rows[0] // CHUNK_ROWS, rows[-1] // CHUNK_ROWS + 1)
+        return self.chunks_of_rows(first * self.block_rows, min(end * self.block_rows, self.n_rows))
+
+    def chunks_of_rows(self, first, end):
+        return range(first // CHUNK_ROWS, (end - 1) // CHUNK_ROWS + 1)
 
     def store(self, first, n_rows, labels, frame):
         chunk = first // CHUNK_ROWS
@@ -150,6 +153,7 @@ class Worker:
         self.control = self.connect(zmq.DEALER, endpoint)
         self.job, self.others, self.step, self.params = None, [], 0, None
         self.tasks = {}  # node -> its blocks [first, end) and its computation
+        self.evaluation, self.model, self.ranges = 0, None, []  # to evaluate, when there are no tasks
         self.heard, self.due, self.done, self.n_partials, self.n_blocks = False, 0.0, False, 0, 0
 
     def connect(self, kind, endpoint):
@@ -176,6 +180,7 @@ class Worker:
         kinds = zmq.DEALER, zmq.SUB, zmq.PUSH
         self.others = [self.connect(k, stem + name) for k, name in zip(kinds, self.job.planes)]
         self.step, self.heard, self.due, self.tasks = 0, False, 0.0, {}
+        self.evaluation, self.ranges = 0, []
 
     def leave(self):
         for socket in self.others:
@@ -217,6 +222,7 @@ class Worker:
         elif kind == WELCOME and fields[0] > self.job.worker:
             self.job.worker = fields[0]
             self.step, self.heard, self.due, self.tasks = 0, False, 0.0, {}
+            self.evaluation, self.ranges = 0, []
         elif kind == END:
             self.done = True
         elif kind == ROWS:
@@ -226,6 +232,14 @@ class Worker:
                 self.step, self.params, self.tasks = step, np.frombuffer(frame, "<f4"), {}
             self.heard = True
             self.take(fields[0])
+        elif kind == EVALUATE and fields[0] >= self.evaluation and len(frame) == 4 * self.job.n_params:
+            if fields[0] > self.evaluation:
+                self.evaluation, self.model, self.ranges = fields[0], np.frombuffer(frame, "<f4"), []
+            for worker, first, end in zip(*[iter(fields[1])] * 3):
+                if worker == self.job.worker and (first, end) not in self.ranges and end <= self.job.n_all_rows:
+                    self.ranges.append((first, end))
+                    self.job.wanted += [c for c in self.job.chunks_of_rows(first, end)
+                                        if c not in self.job.there | self.job.asked.keys()]
         elif kind == ASSIGN and step == self.step:
             self.take(fields[0])
 
@@ -251,7 +265,7 @@ class Worker:
         for chunk in ask:
             first = chunk * CHUNK_ROWS
             job.asked[chunk] = now
-            self.send(self.others[0], FETCH, [first, min(CHUNK_ROWS, job.n_rows - first)])
+            self.send(self.others[0], FETCH, [first, min(CHUNK_ROWS, job.n_all_rows - first)])
 
     def work(self):
         """One block; false when no node has its rows."""
@@ -267,6 +281,19 @@ class Worker:
                 self.n_partials += 1
                 self.n_blocks += end - first
                 del self.tasks[node]
+            return True
+        return not self.tasks and self.evaluate()
+
+    def evaluate(self):
+        """One range of an evaluation whose rows are there; false when there is none."""
+        job = self.job
+        for first, end in self.ranges:
+            if not job.there.issuperset(job.chunks_of_rows(first, end)):
+                continue
+            x = job.images[first:end].astype(np.float32) / np.float32(255)
+            _, cost, correct, _ = gradient_of(self.model, job.layers, x, job.labels[first:end])
+            self.ranges.remove((first, end))
+            self.send(self.control, EVALUATED, [self.evaluation, first, end, cost, correct])
             return True
         return False
 

@@ -179,7 +179,7 @@ def server(arguments):
 def report(step):
     """The fields of a REPORT of a relay with three members, one of which is not listed."""
     nan = float("nan")
-    return ["relay", "tcp://10.0.0.1:5570", step, 0, 70123.4, nan, 0.25, 0.8311, 2.5, 12.0,
+    return ["relay", "tcp://10.0.0.1:5570", step, 0, 70123.4, nan, 0.25, 0.8311, 2.5, 12.0, 1, nan, 0.5,
             "blocks of \"node-7\"", 3,
             [[1, "node-7", "host-a", "dense/Zen", 8, 0, "late", nan, 2345, 3, 1 << 40, 7, 0],
              [2, "rack", "host-b", "dense/Zen", 64, 1, "active", 70123.4, 12, 0, 99, 0, 2]],

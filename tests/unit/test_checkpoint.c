@@ -258,6 +258,62 @@ static void test_a_model_is_no_checkpoint(void **state)
     free(path);
 }
 
+static void test_evaluations_survive_bit_for_bit(void **state)
+{
+    err_t err = {{0}};
+    float params[P];
+    s_fill(params, 1.0f);
+    pool_t *pool = pool_new(P * sizeof(float));
+    checkpoint_state_t written = s_state(pool), found;
+    checkpoint_info_t info;
+    float *values;
+    written.validation = 0.1;
+    written.trial = (trial_file_t){
+        .every = 7,
+        .patience = 3,
+        .state = {.pending_step = 21,
+                  .pending = pool_take(pool),
+                  .best_step = 14,
+                  .best_cost = 1.0 / 3,
+                  .best = pool_take(pool),
+                  .n_worse = 2},
+    };
+    s_fill(written.trial.state.pending, 30.0f);
+    s_fill(written.trial.state.best, 40.0f);
+    char *path = file_join(*state, "step-0000000001.safetensors");
+    assert_int_equal(checkpoint_write(path, &s_info, params, &written, &err), 0);
+    assert_int_equal(checkpoint_read(path, &info, &values, &found, &err), 0);
+    assert_memory_equal(values, params, sizeof(params));
+    free(values);
+    const trial_state_t *a = &found.trial.state, *b = &written.trial.state;
+    assert_true(found.validation == 0.1 && found.trial.every == 7 && found.trial.patience == 3);
+    assert_true(a->pending_step == 21 && a->best_step == 14 && a->n_worse == 2);
+    assert_true(a->best_cost == 1.0 / 3);
+    assert_memory_equal(a->pending, b->pending, sizeof(params));
+    assert_memory_equal(a->best, b->best, sizeof(params));
+    checkpoint_state_clear(&found);
+    /* without a state they are those of the best evaluation */
+    assert_int_equal(checkpoint_read(path, &info, &values, NULL, &err), 0);
+    assert_memory_equal(values, b->best, sizeof(params));
+    free(values);
+    /* each of it is under the digest: one bit of the best model */
+    safetensors_t *file = safetensors_read(path, &err);
+    uint8_t *best = (uint8_t *)safetensors_tensor(file, "evaluation.best", NULL, NULL);
+    best[3] ^= 1;
+    assert_int_equal(checkpoint_parse(file, path, &info, &values, &found, &err), -1);
+    assert_non_null(strstr(err.text, "damaged"));
+    safetensors_destroy(&file);
+    /* a model that is said to be there, and is not */
+    pool_give(written.trial.state.best);
+    written.trial.state.best = NULL;
+    assert_int_equal(checkpoint_write(path, &s_info, params, &written, &err), 0);
+    assert_int_equal(checkpoint_read(path, &info, &values, &found, &err), -1);
+    assert_non_null(strstr(err.text, "tensor 'evaluation.best' does not fit"));
+    free(path);
+    checkpoint_state_clear(&written);
+    pool_destroy(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_settings_that_differ_are_named),
         scratch_test(test_two_newest_are_kept_and_a_damaged_one_is_passed_over),
         scratch_test(test_a_model_is_no_checkpoint),
+        scratch_test(test_evaluations_survive_bit_for_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,6 +80,35 @@ static void test_resume_cuts_what_is_behind_the_checkpoint(void **state)
     s_expect(*state, OUTPUT_COST_HISTORY, "");
 }
 
+#define TRIAL(step) "{\"step\": " step ", \"test_cost\": 0.5, \"test_accuracy\": 0.9}\n"
+#define DONE(step)  "{\"step\": " step ", \"cost\": 0.5, \"accuracy\": 0.9}\n"
+
+/* Lines of evaluations are no steps, and one that is done again goes. */
+static void test_resume_knows_evaluations_from_steps(void **state)
+{
+    err_t err = {{0}};
+    int n_missing = -1;
+    static const char all[] = DONE("1") DONE("2") DONE("3") TRIAL("2") DONE("4") TRIAL("4")
+        DONE("5") DONE("6") TRIAL("6");
+    assert_int_equal(output_forget(*state, 4, &err), 0);   /* there is nothing yet */
+    output_t *output = output_open(*state, 0, NULL, &err); /* makes the folders */
+    output_close(&output);
+    s_put(*state, OUTPUT_STEPS, all);
+    s_put(*state, OUTPUT_COST_HISTORY, "1.0\n1.0\n1.0\n1.0\n1.0\n1.0\n");
+    s_put(*state, OUTPUT_ACCURACY_HISTORY, "1.0\n1.0\n1.0\n1.0\n1.0\n1.0\n");
+    assert_int_equal(output_forget(*state, 0, &err), 0);
+    s_expect(*state, OUTPUT_STEPS, all);
+    assert_int_equal(output_forget(*state, 4, &err), 0);
+    s_expect(*state, OUTPUT_STEPS,
+             DONE("1") DONE("2") DONE("3") TRIAL("2") DONE("4") DONE("5") DONE("6"));
+    output = output_open(*state, 5, &n_missing, &err);
+    assert_int_equal(n_missing, 0);
+    assert_int_equal(output_evaluation(output, TRIAL("4"), &err), 0);
+    output_close(&output);
+    s_expect(*state, OUTPUT_STEPS,
+             DONE("1") DONE("2") DONE("3") TRIAL("2") DONE("4") DONE("5") TRIAL("4"));
+}
+
 static void test_unwritable_folder(void **state)
 {
     err_t err = {{0}};
@@ -171,6 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(test_histories_grow_step_by_step),
         IN_FOLDER(test_resume_cuts_what_is_behind_the_checkpoint),
+        IN_FOLDER(test_resume_knows_evaluations_from_steps),
         IN_FOLDER(test_unwritable_folder),
         IN_FOLDER(test_a_full_disk_is_an_error),
         IN_FOLDER(test_metrics_and_tests),

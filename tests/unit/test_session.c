@@ -888,6 +888,103 @@ static void test_pieces_of_many_threads_meet(void **state)
     }
 }
 
+static wire_t s_evaluate(uint32_t evaluation, wire_range_t *ranges, uint32_t n_ranges)
+{
+    wire_t message = s_asked(WIRE_EVALUATE, 1, ranges, n_ranges);
+    message.evaluate.step = evaluation;
+    return message;
+}
+
+static void s_expect_evaluate(session_t *session, uint32_t evaluation, uint32_t first, uint32_t end)
+{
+    session_action_t action = s_expect(session, 0, SESSION_EVALUATE);
+    assert_int_equal(action.step, evaluation);
+    assert_int_equal(action.first, first);
+    assert_int_equal(action.end, end);
+}
+
+static void s_score(session_t *session, uint32_t evaluation, uint32_t first)
+{
+    wire_score_t score = {evaluation, first, first + BLOCK_ROWS, first + 0.5, 1};
+    session_score(session, &score);
+}
+
+static void s_expect_score(session_t *session, uint32_t evaluation, uint32_t first)
+{
+    session_action_t action = s_expect(session, 0, SESSION_SEND);
+    assert_int_equal(action.message->type, WIRE_EVALUATED);
+    assert_int_equal(action.message->score.step, evaluation);
+    assert_int_equal(action.message->score.first, first);
+    assert_true(action.message->score.cost == first + 0.5);
+}
+
+/* One range at a time for each thread, and none while a step has something to compute; steps come
+ * and go meanwhile. */
+static void test_evaluations_take_what_steps_leave(void **state)
+{
+    (void)state;
+    wire_range_t blocks[] = {{ME, 0, 1}};
+    wire_range_t rows[] = {{ME, 10, 12}, {ME + 1, 12, 14}, {ME, 14, 16}, {ME, 126, 128}};
+    dataset_t *data = s_data(0);
+    session_t *session = s_new(data, 1);
+    s_join(session, data, 0);
+    wire_t step = s_asked(WIRE_STEP, 1, blocks, 1);
+    wire_t evaluate = s_evaluate(7, rows, 4);
+    assert_true(session_message(session, &step, s_weights_bytes(), 0));
+    s_expect(session, 0, SESSION_CANCEL);
+    node_t node = s_expect(session, 0, SESSION_COMPUTE).node;
+    assert_false(session_message(session, &evaluate, s_weights_bytes() - 4, 0));
+    assert_true(session_message(session, &evaluate, s_weights_bytes(), 0));
+    s_expect(session, 0, SESSION_NOTHING); /* the thread is busy */
+    partial_t partial = s_partial(node);
+    session_result(session, 1, node, &partial);
+    session_action_t push = s_expect(session, 0, SESSION_PUSH);
+    partial_release(&push.partial);
+    s_expect_evaluate(session, 7, 10, 12);
+    s_expect(session, 0, SESSION_NOTHING);
+    /* a step goes before; what is under way is neither dropped nor begun again */
+    step.step = 2;
+    assert_true(session_message(session, &step, s_weights_bytes(), 0));
+    s_expect(session, 0, SESSION_CANCEL);
+    s_expect(session, 0, SESSION_COMPUTE);
+    assert_false(session_message(session, &evaluate, s_weights_bytes(), 0)); /* asked again */
+    s_score(session, 7, 10);
+    s_expect_score(session, 7, 10);
+    s_expect(session, 0, SESSION_NOTHING);
+    partial = s_partial(node);
+    session_result(session, 2, node, &partial);
+    push = s_expect(session, 0, SESSION_PUSH);
+    partial_release(&push.partial);
+    s_expect_evaluate(session, 7, 126, 128);
+    s_score(session, 7, 126);
+    s_expect_score(session, 7, 126);
+    s_expect_evaluate(session, 7, 14, 16);
+    s_score(session, 7, 14);
+    s_expect_score(session, 7, 14);
+    s_expect(session, 0, SESSION_NOTHING); /* each once */
+    wire_t lost = s_evaluate(7, rows + 2, 1);
+    assert_false(session_message(session, &lost, s_weights_bytes(), 0));
+    s_expect_evaluate(session, 7, 14, 16); /* but when what it said was lost */
+    /* another one: the older one's result is of no use */
+    wire_range_t bad[] = {{ME, 127, 129}, {ME, 0, 3}, {ME, 2, 4}}; /* beyond; too many; fine */
+    evaluate = s_evaluate(9, bad, 3);
+    assert_true(session_message(session, &evaluate, s_weights_bytes(), 0));
+    s_expect(session, 0, SESSION_NOTHING);
+    s_score(session, 7, 14);
+    s_expect_evaluate(session, 9, 2, 4);
+    evaluate = s_evaluate(7, rows, 4);
+    assert_false(session_message(session, &evaluate, s_weights_bytes(), 0)); /* late */
+    s_score(session, 9, 2);
+    s_expect_score(session, 9, 2);
+    s_expect(session, 0, SESSION_NOTHING);
+    /* what was said may have been lost: it is done again */
+    evaluate = s_evaluate(9, bad, 3);
+    assert_false(session_message(session, &evaluate, s_weights_bytes(), 0));
+    s_expect_evaluate(session, 9, 2, 4);
+    session_destroy(&session);
+    dataset_destroy(&data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -909,6 +1006,7 @@ int main(void)
         cmocka_unit_test(test_a_job_over_other_data_is_refused),
         cmocka_unit_test(test_fetches_rows_before_it_computes),
         cmocka_unit_test(test_pieces_of_many_threads_meet),
+        cmocka_unit_test(test_evaluations_take_what_steps_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,6 +47,9 @@ static wire_t s_full(void)
                                      .accuracy = 0.83114,
                                      .learning_rate = 1e-5,
                                      .elapsed_s = 12,
+                                     .evaluation = 110,
+                                     .evaluation_cost = 0.2515,
+                                     .evaluation_accuracy = 0.92,
                                      .waiting_for = "weights",
                                      .n_members = 4};
     message.members = s_members;
@@ -65,7 +68,9 @@ static wire_t s_unknown(void)
                                      .cost = NAN,
                                      .accuracy = -NAN,
                                      .learning_rate = NAN,
-                                     .elapsed_s = NAN};
+                                     .elapsed_s = NAN,
+                                     .evaluation_cost = NAN,
+                                     .evaluation_accuracy = NAN};
     return message;
 }
 
@@ -90,6 +95,7 @@ static void test_table(void **state)
         status_view_print, &full,
         "relay of tcp://10.0.0.1:5570, step 120/6000, elapsed 12 s, ETA 588 s\n"
         "cost 0.14828, accuracy 0.8311, learning rate 1e-05, rows/s 70124\n"
+        "evaluation of step 110: cost 0.25150, accuracy 0.9200\n"
         "waiting for weights\n"
         "\n"
         "name            host       threads  kernel          role    state   rows/s         seen  "
@@ -127,6 +133,7 @@ static void test_json(void **state)
         "{\"role\": \"relay\", \"upstream\": \"tcp://10.0.0.1:5570\", \"step\": 120, "
         "\"n_steps\": 6000, \"rows_per_s\": 70123.6, \"eta_s\": 588.4, \"cost\": 0.148284, "
         "\"accuracy\": 0.83114, \"learning_rate\": 1e-05, \"elapsed_s\": 12.0, "
+        "\"evaluation_step\": 110, \"evaluation_cost\": 0.2515, \"evaluation_accuracy\": 0.92, "
         "\"waiting_for\": \"weights\", \"n_members\": 4, \"members\": ["
         "{\"number\": 1, \"name\": \"node-7\", \"host\": \"a\", \"kernel\": \"dense/SkylakeX\", "
         "\"threads\": 8, \"relay\": false, \"state\": \"active\", \"rows_per_s\": 70123.4, "
@@ -138,11 +145,13 @@ static void test_json(void **state)
         "\"reissued\": 0, \"refused\": 2}], \"quarantined\": ["
         "{\"name\": \"bad\", \"host\": \"c\"}, {\"name\": \"\\\"worse\\\"\", \"host\": \"\"}]}\n");
     wire_t unknown = s_unknown();
-    s_assert_shown(status_view_print_json, &unknown,
-                   "{\"role\": \"server\", \"upstream\": \"\", \"step\": 0, \"n_steps\": null, "
-                   "\"rows_per_s\": null, \"eta_s\": null, \"cost\": null, \"accuracy\": null, "
-                   "\"learning_rate\": null, \"elapsed_s\": null, \"waiting_for\": \"\", "
-                   "\"n_members\": 0, \"members\": [], \"quarantined\": []}\n");
+    s_assert_shown(
+        status_view_print_json, &unknown,
+        "{\"role\": \"server\", \"upstream\": \"\", \"step\": 0, \"n_steps\": null, "
+        "\"rows_per_s\": null, \"eta_s\": null, \"cost\": null, \"accuracy\": null, "
+        "\"learning_rate\": null, \"elapsed_s\": null, \"evaluation_step\": null, "
+        "\"evaluation_cost\": null, \"evaluation_accuracy\": null, \"waiting_for\": \"\", "
+        "\"n_members\": 0, \"members\": [], \"quarantined\": []}\n");
 }
 
 int main(void)

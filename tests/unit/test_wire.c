@@ -113,6 +113,9 @@ static void s_assert_report(const wire_t *seen, const wire_t *expected)
     s_assert_same_double(seen->report.accuracy, expected->report.accuracy);
     s_assert_same_double(seen->report.learning_rate, expected->report.learning_rate);
     s_assert_same_double(seen->report.elapsed_s, expected->report.elapsed_s);
+    assert_int_equal(seen->report.evaluation, expected->report.evaluation);
+    s_assert_same_double(seen->report.evaluation_cost, expected->report.evaluation_cost);
+    s_assert_same_double(seen->report.evaluation_accuracy, expected->report.evaluation_accuracy);
     assert_string_equal(seen->report.waiting_for, expected->report.waiting_for);
     assert_int_equal(seen->report.n_members, expected->report.n_members);
     assert_int_equal(seen->n_members, expected->n_members);
@@ -399,7 +402,7 @@ static uint8_t *s_packed(const char *text, size_t *size)
 #define WELCOME(xs) HEAD(2) "[" xs " 0 '' []]]" /* no rows to evaluate on, none altered */
 #define AUGMENT(n_inputs, xs)                                                                      \
     HEAD(2) "[1 " n_inputs " " LAYERS SAMPLER "'d' 'k' 100" PLANES " 0 '' [" xs "]]]"
-#define SPEEDS     "'u' 1 2 d1 d2 d0.5 dnan d1 d9 "
+#define SPEEDS     "'u' 1 2 d1 d2 d0.5 dnan d1 d9 5 d1 dnan "
 #define REPORT(xs) HEAD(15) "['server' " SPEEDS "'' " xs "]]"
 #define MEMBER     "1 'n' 'h' 'k' 4 1 'active' d1 1 1 1 1 1"
 

@@ -76,8 +76,14 @@ static inline wire_t wire_sample(wire_type_t type)
         message.rows = (wire_rows_t){59904, sizeof(labels), labels};
         break;
     case WIRE_REPORT:
-        message.report = (wire_report_t){
-            "relay", "tcp://10.0.0.1:5570", 1000, 6000, 1e5, 60.5, 0.1, NAN, 2.5, 99, "weights", 7};
+        message.report = (wire_report_t){"relay", "tcp://10.0.0.1:5570",
+                                         1000,    6000,
+                                         1e5,     60.5,
+                                         0.1,     NAN,
+                                         2.5,     99,
+                                         990,     0.2,
+                                         0.9,     "weights",
+                                         7};
         message.members = members;
         message.n_members = sizeof(members) / sizeof(members[0]);
         message.quarantined = quarantined;
