@@ -94,7 +94,7 @@ static int s_trial(sweep_serve_t *self, sweep_results_t *results, uint32_t t, si
         goto out;
     }
     job.links = *links;
-    *links = (server_links_t){NULL};
+    *links = (server_links_t){.control = NULL};
     if (!(server = server_new(&job, err)) || run_open(run, err) != 0)
         goto out;
     if (!bound)

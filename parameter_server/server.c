@@ -129,7 +129,7 @@ server_t *server_new(server_job_t *job, err_t *err)
     if (!self)
         abort();
     self->links = job->links;
-    job->links = (server_links_t){NULL};
+    job->links = (server_links_t){.control = NULL};
     size_t params = model_params(&job->model);
     size_t most_params = params > job->most_params ? params : job->most_params;
     if (server_job_check(job, err) != 0 ||
@@ -192,7 +192,7 @@ void server_end(server_t **self_p, server_links_t *links)
 
 void server_destroy(server_t **self_p)
 {
-    server_links_t links = {NULL};
+    server_links_t links = {.control = NULL};
     server_end(self_p, &links);
     server_links_destroy(&links);
 }
@@ -325,7 +325,7 @@ server_event_t server_wait(server_t *self, int other_fd, server_record_t **recor
     zsock_recv(self->actor, "ip", &event, &pointer);
     handover_take(pointer ? pointer : self);
     *record = event == SERVER_STEP ? pointer : NULL;
-    if (event == SERVER_EVALUATED) {
+    if (event == SERVER_EVALUATED && pointer) {
         self->evaluation = *(trial_result_t *)pointer;
         free(pointer);
     }

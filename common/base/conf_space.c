@@ -9,6 +9,8 @@
 #include "base/conf_value.h"
 #include "base/text.h"
 
+#define MOST_DEPTH 16 /* of a value in lists and mappings */
+
 /* A range as the file has it. */
 typedef struct {
     double min, max;
@@ -36,10 +38,12 @@ static const conf_key_t s_range_keys[] = {
 static const conf_table_t s_range_table = {s_range_keys, 3, sizeof(range_t)};
 
 /* Prints a node as YAML on one line. */
-static int s_print(conf_walk_t *walk, yaml_node_t *node, FILE *out)
+static int s_print(conf_walk_t *walk, yaml_node_t *node, int depth, FILE *out)
 {
     if (conf_walk_reach(walk, node) != 0)
         return -1;
+    if (depth == MOST_DEPTH)
+        return conf_walk_fail(walk, node, "lists in lists, deeper than any value has them");
     if (node->type == YAML_SCALAR_NODE) {
         const char *text = (const char *)node->data.scalar.value;
         bool plain = node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
@@ -60,13 +64,13 @@ static int s_print(conf_walk_t *walk, yaml_node_t *node, FILE *out)
     for (long i = 0; i < n && r == 0; i++) {
         (void)fputs(i > 0 ? ", " : "", out);
         if (list) {
-            r = s_print(walk, conf_walk_node(walk, items[i]), out);
+            r = s_print(walk, conf_walk_node(walk, items[i]), depth + 1, out);
             continue;
         }
-        r = s_print(walk, conf_walk_node(walk, pairs[i].key), out);
+        r = s_print(walk, conf_walk_node(walk, pairs[i].key), depth + 1, out);
         (void)fputs(": ", out);
         if (r == 0)
-            r = s_print(walk, conf_walk_node(walk, pairs[i].value), out);
+            r = s_print(walk, conf_walk_node(walk, pairs[i].value), depth + 1, out);
     }
     (void)fputc(list ? ']' : '}', out);
     return r;
@@ -83,7 +87,7 @@ static char *s_text(conf_walk_t *walk, yaml_node_t *node)
     FILE *out = open_memstream(&text, &size);
     if (!out)
         abort();
-    int r = s_print(walk, node, out);
+    int r = s_print(walk, node, 0, out);
     (void)fclose(out);
     if (r != 0) {
         free(text);

@@ -884,7 +884,7 @@ static void test_jobs_follow_on_the_same_sockets(void **state)
     (void)state;
     err_t err;
     dataset_t *data = tiny_data(ROWS);
-    server_links_t links = {NULL};
+    server_links_t links = {.control = NULL};
     peer_t peer = {.run = 0};
     wire_welcome_t first = {.worker = 0};
     for (int i = 0; i < 3; i++) {

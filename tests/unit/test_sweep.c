@@ -161,6 +161,24 @@ static void test_bad_files(void **state)
     }
 }
 
+static void test_deep_nesting(void **state)
+{
+    (void)state;
+    enum {
+        DEPTH = 5000
+    };
+    static char text[2 * DEPTH + 64] = "keys: {model.layers: [";
+    size_t n = strlen(text);
+    sweep_t sweep;
+    err_t err = {{0}};
+    memset(text + n, '[', DEPTH);
+    memset(text + n + DEPTH, ']', DEPTH);
+    (void)strcpy(text + n + 2 * DEPTH, "]}");
+    assert_int_equal(sweep_load_text(&sweep, "s.yaml", text, strlen(text), &err), -1);
+    assert_non_null(strstr(err.text, "s.yaml:1: lists in lists"));
+    sweep_clear(&sweep);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +187,7 @@ int main(void)
         cmocka_unit_test(test_random_is_pinned),
         cmocka_unit_test(test_random_is_uniform),
         cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_deep_nesting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
