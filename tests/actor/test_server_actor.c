@@ -40,7 +40,8 @@ typedef struct {
 
 /* bind NULL: some inproc endpoint, a new one each time, since libzmq frees a name some time after
  * the socket is closed. */
-static world_t *s_start(const char *bind, uint32_t n_steps, uint32_t min_workers)
+static world_t *s_start_evaluated(const char *bind, uint32_t n_steps, uint32_t min_workers,
+                                  const dataset_t *test, uint32_t evaluate_every)
 {
     static int s_n_started;
     char unique[64];
@@ -59,6 +60,8 @@ static world_t *s_start(const char *bind, uint32_t n_steps, uint32_t min_workers
         .min_workers = min_workers,
         .bind = bind && strcmp(bind, "ipc") != 0 ? bind : unique,
         .data = world->data,
+        .test = test,
+        .evaluate_every = evaluate_every,
         .incarnation = 4, /* so that tests can name others */
     };
     world->n_params = model_params(&job.model);
@@ -69,6 +72,11 @@ static world_t *s_start(const char *bind, uint32_t n_steps, uint32_t min_workers
     world->alarm = timerfd_create(CLOCK_MONOTONIC, 0);
     server_start(world->server);
     return world;
+}
+
+static world_t *s_start(const char *bind, uint32_t n_steps, uint32_t min_workers)
+{
+    return s_start_evaluated(bind, n_steps, min_workers, NULL, 0);
 }
 
 static server_event_t s_wait(world_t *world)
@@ -933,6 +941,87 @@ static void test_jobs_follow_on_the_same_sockets(void **state)
     dataset_destroy(&data);
 }
 
+/* Answers what the last EVALUATE asks this peer for: a range costs the number of its first row and
+ * a half, and one row of it is right. Returns the number of rows. */
+static uint32_t s_answer_evaluate(const world_t *world, peer_t *peer)
+{
+    uint32_t n_rows = 0;
+    wire_t message = {.type = WIRE_EVALUATED};
+    assert_int_equal(frame_size(&peer->frame), world->n_params * sizeof(float));
+    assert_memory_equal(frame_data(&peer->frame), world->weights, world->n_params * sizeof(float));
+    for (uint32_t i = 0; i < peer->in.n_ranges; i++) {
+        const wire_range_t *range = &peer->in.ranges[i];
+        assert_int_equal(range->worker, peer->job.worker);
+        message.score =
+            (wire_score_t){peer->in.evaluate.step, range->first, range->end, range->first + 0.5, 1};
+        n_rows += range->end - range->first;
+        peer_send(peer, peer->control, message, NULL, 0);
+        peer_send(peer, peer->control, message, NULL, 0); /* once more: it counts once */
+    }
+    return n_rows;
+}
+
+/* The end waits for the evaluation; what one of two has not done is asked of the other. */
+static void test_evaluations_are_shared_and_waited_for(void **state)
+{
+    (void)state;
+    enum {
+        TEST_ROWS = 20 /* blocks of 8, 8 and 4 */
+    };
+    dataset_t *test = tiny_data(TEST_ROWS);
+    world_t *world = s_start_evaluated(NULL, 2, 2, test, 2);
+    peer_t *one = &world->peers[0], *two = &world->peers[1];
+    s_join(world, one, "one", true);
+    s_join(world, two, "two", true);
+    s_ready(one);
+    s_ready(two);
+    assert_int_equal(one->job.evaluation_rows, TEST_ROWS);
+    assert_string_not_equal(one->job.rows, "");
+    for (uint32_t step = 1; step <= 2; step++) {
+        uint32_t n_blocks = 0;
+        for (int i = 0; i < 2; i++) {
+            s_expect_step(&world->peers[i], step);
+            n_blocks += s_push_asked(world, &world->peers[i], 0);
+        }
+        assert_int_equal(n_blocks, BLOCKS);
+        assert_int_equal(s_wait(world), SERVER_STEP);
+    }
+    /* rows on both sides of the end of the training set, in one answer */
+    wire_t fetch = {.type = WIRE_FETCH};
+    fetch.fetch = (wire_fetch_t){ROWS - 2, 2 + TEST_ROWS};
+    peer_send(two, two->data, fetch, NULL, 0);
+    peer_expect(two, WIRE_EVALUATE);
+    assert_int_equal(two->in.evaluate.step, 2);
+    uint32_t n_rows = s_answer_evaluate(world, two);
+    assert_in_range(n_rows, 4, TEST_ROWS - 4);
+    peer_expect(two, WIRE_ROWS);
+    const uint8_t *images = frame_data(&two->frame);
+    assert_int_equal(frame_size(&two->frame), (2 + TEST_ROWS) * TINY_INPUTS);
+    assert_memory_equal(images, dataset_images(world->data) + (ROWS - 2) * TINY_INPUTS,
+                        2 * TINY_INPUTS);
+    assert_memory_equal(images + 2 * TINY_INPUTS, dataset_images(test), TEST_ROWS * TINY_INPUTS);
+    assert_memory_equal(two->in.rows.labels + 2, dataset_labels(test), TEST_ROWS);
+    /* the other one says nonsense, which is not heard, and goes */
+    peer_expect(one, WIRE_EVALUATE);
+    wire_t bad = {.type = WIRE_EVALUATED};
+    bad.score = (wire_score_t){2, one->in.ranges[0].first, one->in.ranges[0].end, 1, 9};
+    peer_send(one, one->control, bad, NULL, 0);
+    peer_send(one, one->control, (wire_t){.type = WIRE_BYE}, NULL, 0);
+    peer_expect(two, WIRE_EVALUATE);
+    assert_int_equal(n_rows + s_answer_evaluate(world, two), TEST_ROWS);
+    assert_int_equal(s_wait(world), SERVER_EVALUATED);
+    const trial_result_t *result = server_evaluation(world->server);
+    assert_int_equal(result->step, 2);
+    assert_int_equal(result->validation.rows, 0);
+    assert_int_equal(result->test.rows, TEST_ROWS);
+    assert_true(result->test.cost == (3 * ROWS + 8 + 16 + 1.5) / TEST_ROWS);
+    assert_true(result->test.accuracy == 3.0 / TEST_ROWS);
+    assert_int_equal(s_wait(world), SERVER_DONE);
+    s_assert_weights(world);
+    s_end(world);
+    dataset_destroy(&test);
+}
+
 int main(void)
 {
     err_t err;
@@ -958,6 +1047,7 @@ int main(void)
         cmocka_unit_test(test_jobs_that_cannot_be),
         cmocka_unit_test(test_each_start_is_told_from_the_others),
         cmocka_unit_test(test_jobs_follow_on_the_same_sockets),
+        cmocka_unit_test(test_evaluations_are_shared_and_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
