@@ -163,6 +163,19 @@ static bool s_run_has_begun(const supervisor_t *self)
             now.st_ctim.tv_nsec != before->st_ctim.tv_nsec);
 }
 
+/* Has workers that the server had let go before it was killed started again: the last evaluation
+ * may not be in its checkpoint, and is done once more. */
+static void s_recall(supervisor_t *self)
+{
+    for (int i = SERVER + 1; i < self->n_children; i++) {
+        child_t *child = &self->children[i];
+        if (child->over && WIFEXITED(child->status) && WEXITSTATUS(child->status) == STATUS_OK) {
+            child->over = false;
+            child->started_ms = child->due_ms = 0; /* it did not crash: as for the first time */
+        }
+    }
+}
+
 /* Starts what is due. A run that has begun to write its folder is gone on with. */
 static int s_start_due(supervisor_t *self, err_t *err)
 {
@@ -176,6 +189,8 @@ static int s_start_due(supervisor_t *self, err_t *err)
             bool resume =
                 self->config->resume || (again && !self->config->sweep && s_run_has_begun(self));
             child->pid = s_spawn_server(self, resume);
+            if (again)
+                s_recall(self);
         } else
             child->pid = s_spawn_worker(self, i);
         if (child->pid < 0) {

@@ -178,6 +178,19 @@ assert left["accuracy"] == trials[-1]["test_accuracy"] and abs(left["cost"] / tr
 PYTHON
 }
 
+@test "evaluation: a server that is killed behind the training, when its workers have left, gets workers again" {
+    stub gnuplot "mkdir '$work/killed' 2>/dev/null || exit 0
+        supervisor=\$(ps -o ppid= \$PPID)
+        while pgrep -P \$supervisor -f 'drover worker' >/dev/null; do sleep 0.05; done
+        kill -KILL \$PPID"
+    start_background run "$DROVER" train --data "$BATS_FILE_TMPDIR/digits" "${settings[@]}" --workers 2 \
+        --output out --steps 20 --set evaluation.every_steps=5
+    wait_exit 60 run
+    expect_status 0
+    grep -q 'server\.restarted' run.log
+    [ "$(grep -c validation_cost out/metrics.jsonl)" -eq 4 ]
+}
+
 @test "evaluation: settings that do not fit each other, and another training" {
     refused "training.early_stopping.patience is 2, and evaluation.every_steps is 0; expected it above 0" \
         train --output out --set training.early_stopping.patience=2
