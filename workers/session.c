@@ -172,7 +172,8 @@ static void s_on_welcome(session_t *self, const wire_t *message, int64_t now_ms)
         self->rows = NULL;
     }
     uint32_t n_rows = s_n_rows(job);
-    bool own = self->data && !job->rows[0]; /* else its rows have other numbers than ours */
+    /* else its rows have other numbers than ours, or there are more of them */
+    bool own = self->data && !job->rows[0] && job->evaluation_rows == 0;
     if (!self->rows)
         self->rows =
             own ? rowcache_of(self->data, n_rows) : rowcache_new(n_rows, job->model.n_inputs);

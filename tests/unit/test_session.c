@@ -918,6 +918,29 @@ static void s_expect_score(session_t *session, uint32_t evaluation, uint32_t fir
     assert_true(action.message->score.cost == first + 0.5);
 }
 
+/* Rows that a job has and our data set has not are fetched, whatever the job says that they are. */
+static void test_rows_behind_our_own_data_are_never_read(void **state)
+{
+    (void)state;
+    wire_range_t behind = {ME, ROWS, ROWS + BLOCK_ROWS};
+    dataset_t *data = s_data(0);
+    session_t *session = s_new(data, 1);
+    s_expect_send(session, 0, WIRE_HELLO);
+    wire_t welcome = s_welcome(data);
+    welcome.welcome.evaluation_rows = BLOCK_ROWS;
+    assert_false(session_message(session, &welcome, 0, 0));
+    s_expect(session, 0, SESSION_CANCEL);
+    s_expect(session, 0, SESSION_SET_UP);
+    session_ready(session, 0);
+    s_expect_send(session, 0, WIRE_READY);
+    wire_t evaluate = s_evaluate(7, &behind, 1);
+    assert_true(session_message(session, &evaluate, s_weights_bytes(), 0));
+    session_action_t action = s_expect(session, 0, SESSION_FETCH);
+    assert_true(action.message->fetch.first + action.message->fetch.n_rows > ROWS);
+    s_expect(session, 0, SESSION_NOTHING);
+    s_end(&session, &data);
+}
+
 /* One range at a time for each thread, and none while a step has something to compute; steps come
  * and go meanwhile. */
 static void test_evaluations_take_what_steps_leave(void **state)
@@ -1006,6 +1029,7 @@ int main(void)
         cmocka_unit_test(test_a_job_over_other_data_is_refused),
         cmocka_unit_test(test_fetches_rows_before_it_computes),
         cmocka_unit_test(test_pieces_of_many_threads_meet),
+        cmocka_unit_test(test_rows_behind_our_own_data_are_never_read),
         cmocka_unit_test(test_evaluations_take_what_steps_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
