@@ -16,6 +16,32 @@
 #include "cli/sweep_results.h"
 #include "parameter_server/server.h"
 
+/* Do all trials have the data of the first? What is held out of it does not count. */
+static bool s_one_data(const sweep_t *sweep)
+{
+    for (int d = 0; d < sweep->keys.n_dimensions; d++) {
+        const char *key = sweep->keys.dimensions[d].key->key;
+        if (strncmp(key, "data.", 5) == 0 && strcmp(key, "data.validation") != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Do a trial's batches, blocks and augmentation fit the data? */
+static int s_check_job(const settings_t *settings, const model_t *model, const dataset_t *train,
+                       err_t *err)
+{
+    server_job_t job = {
+        .model = *model,
+        .sampler = {.n_rows = (uint32_t)dataset_rows(train),
+                    .block_rows = (uint32_t)settings->training.block_rows,
+                    .batch_rows = (uint32_t)settings->training.batch_rows,
+                    .augment = run_data_augment(settings)},
+        .data = train,
+    };
+    return server_job_check(&job, err);
+}
+
 /* Each trial's settings must go together and its network fit the data, before the first begins.
  * *most_params: of the largest network. Returns a status, with *err. */
 static int s_check(const sweep_serve_t *self, size_t *most_params, err_t *err)
@@ -41,7 +67,8 @@ static int s_check(const sweep_serve_t *self, size_t *most_params, err_t *err)
                     "data.test_images",
                     sweep_objective_name(self->sweep));
             status = STATUS_FAILURE;
-        } else if (run_data_model(&settings, train, &model, err) != 0) {
+        } else if (run_data_model(&settings, train, &model, err) != 0 ||
+                   (s_one_data(self->sweep) && s_check_job(&settings, &model, train, err) != 0)) {
             err_prefix(err, "trial %u", t + 1);
             status = STATUS_FAILURE;
         } else if (model_params(&model) > *most_params)

@@ -320,6 +320,8 @@ keys: {training.seed: [1]}'
     refuses 2 "no-such.yaml" <<<'{config: no-such.yaml, keys: {training.seed: [1]}}'
     refuses 1 'trial 2: ' <<<'keys:
   model.layers: ["[{units: 10, activation: sigmoid}]", "[{units: 3, activation: sigmoid}]"]'
+    refuses 1 'trial 2: training.batch_rows: 1501, expected at most the 1500 rows there are' <<<'keys:
+  training.batch_rows: [100, 1501]'
 }
 
 @test "without test data there is no objective" {
