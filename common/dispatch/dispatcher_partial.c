@@ -96,11 +96,12 @@ void dispatcher_settle_audit(dispatcher_t *self)
 }
 
 /* The first partial of a member that counts. */
-static void s_note_first(const dispatcher_t *self, member_t *member)
+static void s_note_first(dispatcher_t *self, member_t *member)
 {
     if (member->counts)
         return;
     member->counts = true;
+    self->counted = true;
     log_info("worker.counts", "name=%s ms=%.0f since it was let in", member->name,
              s_now_ms(self) - member->hello_ms);
 }
@@ -138,12 +139,13 @@ static void s_take(dispatcher_t *self, const wire_partial_t *sent, partial_t *pa
 /* A partial that is not finite is one of a broken worker, or of a model that has diverged: then all
  * workers have such ones. So it counts when another one has sent one of the same step, or when
  * there is only this worker, which has been asked again and again. A worker that has sent nothing
- * right before is not heard. A sum that is not finite then ends the training (math/optimizer.h). */
+ * right before is not heard, unless nobody has: the model may have begun so. A sum that is not
+ * finite then ends the training (math/optimizer.h). */
 static bool s_believe_wild(dispatcher_t *self, const member_t *member)
 {
     if (self->wild)
         return true;
-    if (!member || !member->counts)
+    if (!member || (self->counted && !member->counts))
         return false;
     if (!self->wild_name[0]) {
         memcpy(self->wild_name, member->name, sizeof(self->wild_name));

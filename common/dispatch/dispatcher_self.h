@@ -45,7 +45,8 @@ struct dispatcher {
     /* Who first sent a partial of the step that is not finite; "" when nobody has. */
     char wild_name[WIRE_NAME_SIZE];
     char wild_host[WIRE_NAME_SIZE];
-    bool wild; /* others did, too: it is true of the model */
+    bool wild;    /* others did, too: it is true of the model */
+    bool counted; /* a partial has counted, of any step */
     dispatch_figures_t figures;
 };
 
