@@ -15,6 +15,18 @@ load ../helpers
     awk -v a="$accuracy" 'BEGIN { exit !(a >= 0.95 && a <= 1) }'
 }
 
+@test "the other configs train, too" {
+    local config
+    "$DROVER" data synth digits --train-rows 1200 --test-rows 50
+    for config in fast best-mlp cnn; do
+        "$DROVER" train "$DROVER_SOURCE_DIR/config/mnist-$config.yaml" --data digits --output "$config" \
+            --steps 20 --set training.schedule.warmup_steps=2
+        # cross-entropy begins at log 10 or above
+        sed 's/.*"cost": \([^,]*\).*/\1/' "$config/metrics.jsonl" | awk '
+            NR == 1 { first = $1 } { last = $1 } END { exit !(NR == 20 && first > 2.1 && last < first / 2) }'
+    done
+}
+
 @test "a worker finds its server while that still reads the data" {
     "$DROVER" data synth digits --train-rows 100 --test-rows 20
     mkfifo images

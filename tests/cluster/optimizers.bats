@@ -46,19 +46,45 @@ goes_on() {
 adam=(--set training.optimizer=adam --set training.learning_rate=0.002 --set training.ema=0.95
     --set training.schedule.kind=cosine)
 
-@test "Adam: 1, 2 and 5 workers, one of which is killed, end with the same bytes" {
-    local steps=$((DROVER_SLOWNESS > 1 ? 150 : 600))
-    train --workers 1 --output one --steps $steps "${adam[@]}"
-    train --workers 2 --output two --steps $steps "${adam[@]}"
+# all_ways ARGUMENT...: 1, 2 and 5 workers, one of which is killed, and a server that is.
+all_ways() {
+    local job=(--steps $((DROVER_SLOWNESS > 1 ? 200 : 1000)) "$@") # not over before the last kill
+    train --workers 1 --output one "${job[@]}"
+    train --workers 2 --threads 2 --output two "${job[@]}"
     same_run one two
-    start_background train "$DROVER" train --data "$BATS_FILE_TMPDIR/digits" --set training.block_rows=100 \
-        --workers 5 --output five --steps $steps "${adam[@]}"
+    start_train five --workers 5 "${job[@]}"
     wait_for 30 steps_done five 20
-    pkill -KILL -P "${background[train]}" -f 'drover worker .* local-3'
-    wait_exit 60 train
+    pkill -KILL -P "${background[five]}" -f 'drover worker .* local-3'
+    wait_exit 60 five
     expect_status 0
-    grep -q 'worker.restarted name=local-3' train.log
+    grep -q 'worker.restarted name=local-3' five.log
     same_run one five
+    start_train killed --workers 2 "${job[@]}"
+    wait_for 30 steps_done killed 25
+    pkill -KILL -P "${background[killed]}" -f 'drover server'
+    wait_exit 60 killed
+    expect_status 0
+    grep -q 'server.restarted' killed.log
+    same_run one killed
+}
+
+# start_train OUTPUT ARGUMENT...: train in the background, named as its output.
+start_train() {
+    local name=$1
+    shift
+    start_background "$name" "$DROVER" train --data "$BATS_FILE_TMPDIR/digits" --set training.block_rows=100 \
+        --output "$name" "$@"
+}
+
+@test "Adam with dropout on batches by permutation: the same bytes all ways" {
+    all_ways "${adam[@]}" --set training.batch_rows=450 \
+        --set 'model.layers=[{units: 24, activation: relu, dropout: 0.3}, {units: 10, activation: sigmoid}]'
+}
+
+@test "the bold driver that rolls back: the same bytes all ways" {
+    all_ways --set training.bold_driver.rollback=true --set training.learning_rate=1
+    # and so it did
+    metric one learning_rate | awk '$1 < last { n++ } { last = $1 } END { exit !(n > 2) }'
 }
 
 @test "the average is what is evaluated, of the model and of a checkpoint" {
@@ -119,5 +145,17 @@ adam=(--set training.optimizer=adam --set training.learning_rate=0.002 --set tra
         expect_status 1
         grep -qE '^drover server: step 5: diverged at learning rate 10: .*layer 1 is the first whose gradient .*is not finite; the last checkpoints before are in out/checkpoint$' <<<"$output"
         [ "$(ls out/checkpoint)" = "$(printf 'step-%010d.safetensors\n' 3 4)" ]
+    done
+}
+
+@test "and one whose first gradients are not finite" {
+    local workers deep
+    deep=$(printf '{units: 512, activation: leaky_relu}, %.0s' {1..31})
+    for workers in 1 2; do
+        run train --workers $workers --output out --set data.train_rows=200 \
+            --set "model.layers=[$deep {units: 10, activation: leaky_relu}]"
+        expect_status 1
+        grep -qE '^drover server: step 1: diverged at learning rate 0.1: .*is not finite; there is no checkpoint yet$' <<<"$output"
+        rm -r out
     done
 }

@@ -340,6 +340,50 @@ static void test_bold_driver_sees_the_penalties(void **state)
     optimizer_destroy(&optimizer);
 }
 
+/* The cost of a step from these weights without a gradient: penalties alone; next(P) after it. */
+static double s_penalty(const optimizer_config_t *config, const float *w, float *next)
+{
+    static const float none[P];
+    optimizer_state_t start = {.config = *config};
+    optimizer_t *optimizer = optimizer_new(&s_model, &start);
+    double cost = 0;
+    uint64_t digest;
+    assert_int_equal(optimizer_step(optimizer, w, none, 1, &cost, next, &digest, NULL), 0);
+    optimizer_destroy(&optimizer);
+    return cost;
+}
+
+/* What a step at rate 1 takes off a parameter is the difference quotient of the cost. */
+static void test_penalties_are_their_costs_gradients(void **state)
+{
+    (void)state;
+    static const size_t at[] = {0, 1, 2, W1_END - 1, W1_END, B1_END - 1, B1_END, W2_END - 1, P - 1};
+    static float w[P], next[P], unused[P];
+    const float h = 1.0F / 64;
+    for (int i = 0; i < 3; i++) {
+        optimizer_config_t config = {
+            .schedule = {.kind = SCHEDULE_CONSTANT},
+            .learning_rate = 1,
+            .l1 = i == 1 ? 0 : 0.25,
+            .l2 = i == 0 ? 0 : 0.5,
+        };
+        for (size_t k = 0; k < P; k++)
+            w[k] = (k % 2 ? -1.0F : 1.0F) * (0.25F + (float)(k % 5) / 8);
+        (void)s_penalty(&config, w, next);
+        for (size_t k = 0; k < sizeof(at) / sizeof(at[0]); k++) {
+            float here = w[at[k]];
+            w[at[k]] = here + h;
+            double above = s_penalty(&config, w, unused);
+            w[at[k]] = here - h;
+            double below = s_penalty(&config, w, unused);
+            w[at[k]] = here;
+            double slope = (above - below) / (2 * (double)h);
+            assert_true(fabs((double)(here - next[at[k]]) - slope) < 1e-5);
+            assert_true((fabs(slope) > 0.1) == s_is_weight(at[k]));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_sums_do_not_depend_on_path_or_pieces),
         cmocka_unit_test(test_divergence_is_named),
         cmocka_unit_test(test_bold_driver_sees_the_penalties),
+        cmocka_unit_test(test_penalties_are_their_costs_gradients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
