@@ -471,7 +471,8 @@ void dispatcher_control(dispatcher_t *self, const wire_peer_t *peer, wire_status
     /* Unknown here, or a member that has missed that this is another job than its own, or one whose
      * READY was lost and that has heard a step since: it would not say READY again. */
     if (!member || in->run != self->job.run || in->incarnation != self->job.incarnation ||
-        (member->state == MEMBER_JOINING && in->type == WIRE_HEARTBEAT)) {
+        (member->state == MEMBER_JOINING &&
+         (in->type == WIRE_HEARTBEAT || in->type == WIRE_EVALUATED))) {
         if (in->type != WIRE_BYE)
             dispatcher_send(self, peer, WIRE_REJOIN, NULL);
         return;

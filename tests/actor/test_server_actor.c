@@ -970,7 +970,7 @@ static void test_evaluations_are_shared_and_waited_for(void **state)
     };
     dataset_t *test = tiny_data(TEST_ROWS);
     world_t *world = s_start_evaluated(NULL, 2, 2, test, 2);
-    peer_t *one = &world->peers[0], *two = &world->peers[1];
+    peer_t *one = &world->peers[0], *two = &world->peers[1], *guest = &world->peers[2];
     s_join(world, one, "one", true);
     s_join(world, two, "two", true);
     s_ready(one);
@@ -1006,6 +1006,12 @@ static void test_evaluations_are_shared_and_waited_for(void **state)
     wire_t bad = {.type = WIRE_EVALUATED};
     bad.score = (wire_score_t){2, one->in.ranges[0].first, one->in.ranges[0].end, 1, 9};
     peer_send(one, one->control, bad, NULL, 0);
+    /* nor is one who has not said READY */
+    s_join(world, guest, "guest", true);
+    bad.score.correct = 1;
+    peer_send(guest, guest->control, bad, NULL, 0);
+    peer_send(guest, guest->control, (wire_t){.type = WIRE_STATUS}, NULL, 0);
+    peer_expect(guest, WIRE_REPORT);
     peer_send(one, one->control, (wire_t){.type = WIRE_BYE}, NULL, 0);
     peer_expect(two, WIRE_EVALUATE);
     assert_int_equal(n_rows + s_answer_evaluate(world, two), TEST_ROWS);
