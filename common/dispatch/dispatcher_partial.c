@@ -139,21 +139,24 @@ static void s_take(dispatcher_t *self, const wire_partial_t *sent, partial_t *pa
 /* A partial that is not finite is one of a broken worker, or of a model that has diverged: then all
  * workers have such ones. So it counts when another one has sent one of the same step, or when
  * there is only this worker, which has been asked again and again. A worker that has sent nothing
- * right before is not heard, unless nobody has: the model may have begun so. A sum that is not
- * finite then ends the training (math/optimizer.h). */
+ * right before is not heard; while nobody has, two are that are there together: the model may have
+ * begun so. A sum that is not finite then ends the training (math/optimizer.h). */
 static bool s_believe_wild(dispatcher_t *self, const member_t *member)
 {
     if (self->wild)
         return true;
     if (!member || (self->counted && !member->counts))
         return false;
-    if (!self->wild_name[0]) {
+    bool gone = !self->counted && !membership_by_id(self->members, self->wild_worker);
+    if (!self->wild_name[0] || gone) {
+        self->wild_worker = member->id;
         memcpy(self->wild_name, member->name, sizeof(self->wild_name));
         memcpy(self->wild_host, member->host, sizeof(self->wild_host));
     }
     bool another =
         strcmp(self->wild_name, member->name) != 0 || strcmp(self->wild_host, member->host) != 0;
-    bool alone = membership_active(self->members) == 1 && membership_last_chance(member);
+    bool alone =
+        member->counts && membership_active(self->members) == 1 && membership_last_chance(member);
     self->wild = another || alone;
     if (self->wild)
         log_warn("partial.diverged", "step=%u %s", self->step,

@@ -43,6 +43,7 @@ struct dispatcher {
     double say_ms;       /* when to speak of a wait again */
     double probe_ms;     /* when to look at the silent again */
     /* Who first sent a partial of the step that is not finite; "" when nobody has. */
+    uint32_t wild_worker;
     char wild_name[WIRE_NAME_SIZE];
     char wild_host[WIRE_NAME_SIZE];
     bool wild;    /* others did, too: it is true of the model */

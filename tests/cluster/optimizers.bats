@@ -149,13 +149,10 @@ start_train() {
 }
 
 @test "and one whose first gradients are not finite" {
-    local workers deep
+    local deep
     deep=$(printf '{units: 512, activation: leaky_relu}, %.0s' {1..31})
-    for workers in 1 2; do
-        run train --workers $workers --output out --set data.train_rows=200 \
-            --set "model.layers=[$deep {units: 10, activation: leaky_relu}]"
-        expect_status 1
-        grep -qE '^drover server: step 1: diverged at learning rate 0.1: .*is not finite; there is no checkpoint yet$' <<<"$output"
-        rm -r out
-    done
+    run train --workers 2 --output out --set data.train_rows=200 \
+        --set "model.layers=[$deep {units: 10, activation: leaky_relu}]"
+    expect_status 1
+    grep -qE '^drover server: step 1: diverged at learning rate 0.1: .*is not finite; there is no checkpoint yet$' <<<"$output"
 }
