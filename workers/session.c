@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "math/kernel.h"
+#include "workers/scorecard.h"
 
 #define HELLO_MS         250 /* between two HELLOs that nobody answers */
 #define READY_MS         10 /* from READY to the next, for when a step came before the subscription */
@@ -21,12 +22,6 @@ typedef enum {
     STATE_OVER,
     STATE_REFUSED,
 } state_t;
-
-/* Rows of an evaluation that are asked for. */
-typedef struct {
-    uint32_t first, end;
-    bool handed_out;
-} evaluated_t;
 
 struct session {
     state_t state;
@@ -55,15 +50,8 @@ struct session {
     uint32_t n_tasks;
     uint32_t n_started;
     uint32_t tasks_room;
-    uint32_t n_computing;  /* handed out, no result yet */
-    uint32_t evaluation;   /* the newest; 0: none of this membership */
-    evaluated_t *evaluate; /* owned; what is asked for of it and has no result yet */
-    uint32_t n_evaluate;
-    uint32_t evaluate_room;
-    uint32_t n_evaluating; /* handed out by SESSION_EVALUATE, of any evaluation, without a result */
-    wire_score_t *scores;  /* owned; not sent yet */
-    uint32_t n_scores;
-    uint32_t scores_room;
+    uint32_t n_computing; /* handed out, no result yet */
+    scorecard_t card;
     int64_t hello_due_ms;
     int64_t heartbeat_due_ms;
     int64_t heard_ms;
@@ -106,23 +94,14 @@ void session_destroy(session_t **self_p)
     rowcache_destroy(&self->old_rows);
     reduce_destroy(&self->tree);
     free(self->tasks);
-    free(self->evaluate);
-    free(self->scores);
+    scorecard_clear(&self->card);
     free(self);
-}
-
-/* Of another membership: evaluations are asked for anew. */
-static void s_forget_evaluation(session_t *self)
-{
-    self->evaluation = 0;
-    self->n_evaluate = 0;
-    self->n_scores = 0;
 }
 
 static void s_rejoin(session_t *self, int64_t now_ms)
 {
     s_drop_work(self);
-    s_forget_evaluation(self);
+    scorecard_forget(&self->card);
     self->state = self->draining ? STATE_OVER : STATE_JOINING;
     self->hello_due_ms = now_ms;
 }
@@ -156,8 +135,8 @@ static void s_on_welcome(session_t *self, const wire_t *message, int64_t now_ms)
 {
     const wire_welcome_t *job = &message->welcome;
     s_drop_work(self);
-    s_forget_evaluation(self);
-    self->n_evaluating = 0; /* the compute threads are others */
+    scorecard_forget(&self->card);
+    self->card.n_computing = 0; /* the compute threads are others */
     if (self->data && !s_has_data_of(self, job)) {
         self->refusal = (wire_refusal_t){.reason = WIRE_REFUSED_DIGEST};
         (void)snprintf(self->refusal.text, sizeof(self->refusal.text),
@@ -209,7 +188,7 @@ static void s_on_welcome(session_t *self, const wire_t *message, int64_t now_ms)
 static void s_on_number(session_t *self, uint32_t worker, int64_t now_ms)
 {
     s_drop_work(self);
-    s_forget_evaluation(self);
+    scorecard_forget(&self->card);
     self->job.worker = worker;
     self->step = 0;
     self->heard_step = false;
@@ -306,35 +285,24 @@ static bool s_on_step(session_t *self, const wire_t *message, size_t frame_size)
     return newer;
 }
 
-static evaluated_t *s_find_evaluated(session_t *self, uint32_t first)
-{
-    for (uint32_t i = 0; i < self->n_evaluate; i++)
-        if (self->evaluate[i].first == first)
-            return &self->evaluate[i];
-    return NULL;
-}
-
 /* Ranges of rows are taken one by one; what is asked for and under way already goes on. True for
  * the weights of an evaluation that is new. */
 static bool s_on_evaluate(session_t *self, const wire_t *message, size_t frame_size)
 {
-    if (!s_is_ours(self, message) || message->evaluate.step < self->evaluation ||
-        message->evaluate.step == 0 || frame_size != model_params(&self->job.model) * sizeof(float))
+    uint32_t step = message->evaluate.step;
+    if (!s_is_ours(self, message) || step < self->card.evaluation || step == 0 ||
+        frame_size != model_params(&self->job.model) * sizeof(float))
         return false;
-    bool newer = message->evaluate.step > self->evaluation;
+    bool newer = step > self->card.evaluation;
     if (newer)
-        s_forget_evaluation(self);
-    self->evaluation = message->evaluate.step;
+        scorecard_forget(&self->card);
+    self->card.evaluation = step;
     for (uint32_t i = 0; i < message->n_ranges && !self->draining; i++) {
         const wire_range_t *range = &message->ranges[i];
-        if (range->worker != self->job.worker || range->end > s_n_rows(&self->job) ||
-            range->end - range->first > self->job.sampler.block_rows ||
-            (!newer && s_find_evaluated(self, range->first)))
-            continue;
-        self->evaluate = array_room(self->evaluate, self->n_evaluate + 1, &self->evaluate_room,
-                                    sizeof(*self->evaluate));
-        self->evaluate[self->n_evaluate++] = (evaluated_t){range->first, range->end, false};
-        rowcache_want(self->rows, range->first, range->end);
+        if (range->worker == self->job.worker && range->end <= s_n_rows(&self->job) &&
+            range->end - range->first <= self->job.sampler.block_rows &&
+            scorecard_ask(&self->card, range->first, range->end))
+            rowcache_want(self->rows, range->first, range->end);
     }
     return newer;
 }
@@ -428,15 +396,7 @@ void session_result(session_t *self, uint32_t step, node_t node, partial_t *part
 
 void session_score(session_t *self, const wire_score_t *score)
 {
-    self->n_evaluating -= self->n_evaluating > 0;
-    evaluated_t *asked =
-        score->step == self->evaluation ? s_find_evaluated(self, score->first) : NULL;
-    if (!asked)
-        return; /* of an evaluation, or a membership, that is over */
-    *asked = self->evaluate[--self->n_evaluate];
-    self->scores =
-        array_room(self->scores, self->n_scores + 1, &self->scores_room, sizeof(*self->scores));
-    self->scores[self->n_scores++] = *score;
+    scorecard_result(&self->card, score);
 }
 
 static const wire_t *s_message(session_t *self, wire_type_t type)
@@ -489,20 +449,12 @@ static bool s_take_task(session_t *self, session_action_t *action)
 static bool s_take_evaluation(session_t *self, session_action_t *action)
 {
     if (self->draining ||
-        (self->hello.relays == 0 && self->n_computing + self->n_evaluating >= self->n_threads))
+        (self->hello.relays == 0 &&
+         self->n_computing + self->card.n_computing >= self->n_threads) ||
+        !scorecard_hand_out(&self->card, self->rows, &action->first, &action->end))
         return false;
-    for (uint32_t i = 0; i < self->n_evaluate; i++) {
-        evaluated_t *asked = &self->evaluate[i];
-        if (asked->handed_out || !rowcache_has(self->rows, asked->first, asked->end))
-            continue;
-        asked->handed_out = true;
-        self->n_evaluating++;
-        action->step = self->evaluation;
-        action->first = asked->first;
-        action->end = asked->end;
-        return true;
-    }
-    return false;
+    action->step = self->card.evaluation;
+    return true;
 }
 
 static session_action_kind_t s_next_working(session_t *self, int64_t now_ms,
@@ -521,8 +473,7 @@ static session_action_kind_t s_next_working(session_t *self, int64_t now_ms,
         action->message = s_message(self, WIRE_FETCH);
         return SESSION_FETCH;
     }
-    if (self->n_scores > 0) {
-        self->out.score = self->scores[--self->n_scores];
+    if (scorecard_take(&self->card, &self->out.score)) {
         action->message = s_message(self, WIRE_EVALUATED);
         return SESSION_SEND;
     }
@@ -597,7 +548,7 @@ void session_drain(session_t *self)
 void session_pause(session_t *self)
 {
     s_drop_work(self);
-    s_forget_evaluation(self);
+    scorecard_forget(&self->card);
     self->bye = self->state == STATE_WORKING || self->state == STATE_ADMITTED;
     self->state = self->draining ? STATE_OVER : STATE_PAUSED;
 }

@@ -41,7 +41,7 @@ const wire_range_t *scoring_plan(scoring_t *self, const scoring_worker_t *worker
 /* Is there anything that scoring_plan may have to ask? */
 bool scoring_owed(const scoring_t *self);
 
-/* Something that a worker sent: false when it cannot be so, or when it was not asked for. What is
+/* Something that a worker sent: false when it cannot be so of this evaluation. What is
  * known already is dropped. */
 bool scoring_result(scoring_t *self, const wire_score_t *score, double now_ms);
 
