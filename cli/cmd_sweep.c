@@ -8,19 +8,12 @@
 #include "cli/supervisor.h"
 #include "cli/sweep.h"
 
-#define MAX_WORKERS 1024
-
 int cmd_sweep(int argc, char **argv)
 {
     int n_workers = 1;
     bool json = false;
     const args_option_t options[] = {
-        {.name = "workers",
-         .metavar = "N",
-         .help = "Local worker processes (default 1); 0: only those of other machines.",
-         .integer = &n_workers,
-         .min = 0,
-         .max = MAX_WORKERS},
+        command_workers_option(&n_workers),
         {.name = "threads", .metavar = "T", .key = "worker.threads"},
         {.name = "data", .metavar = "DIR", .key = "data.path"},
         {.name = "output", .metavar = "DIR", .key = "output.path"},

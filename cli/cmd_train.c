@@ -8,8 +8,6 @@
 #include "cli/supervisor.h"
 #include "proto/chaos.h"
 
-#define MAX_WORKERS 1024
-
 static int s_plan(const char *chaos, chaos_t *plan, err_t *err)
 {
     return chaos && chaos_parse(chaos, plan, err) != 0 ? err_prefix(err, "--chaos") : 0;
@@ -22,12 +20,7 @@ int cmd_train(int argc, char **argv)
     const char *chaos = NULL;
     chaos_t plan = {.seed = 0};
     const args_option_t options[] = {
-        {.name = "workers",
-         .metavar = "N",
-         .help = "Local worker processes (default 1); 0: only those of other machines.",
-         .integer = &n_workers,
-         .min = 0,
-         .max = MAX_WORKERS},
+        command_workers_option(&n_workers),
         {.name = "threads", .metavar = "T", .key = "worker.threads"},
         {.name = "data", .metavar = "DIR", .key = "data.path"},
         {.name = "output", .metavar = "DIR", .key = "output.path"},

@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "proto/link_chaos.h"
 
+#define MAX_WORKERS 1024 /* local ones */
+
 bool command_begin(const args_command_t *command, int argc, char **argv, args_t *args, int *status)
 {
     err_t err = {{0}};
@@ -77,6 +79,18 @@ int command_sweep(const args_t *args, const char *path, sweep_t *sweep, settings
             return err_prefix(err, "%s", path);
     }
     return s_check_data(settings, err);
+}
+
+args_option_t command_workers_option(int *n_workers)
+{
+    return (args_option_t){
+        .name = "workers",
+        .metavar = "N",
+        .help = "Local worker processes (default 1); 0: only those of other machines.",
+        .integer = n_workers,
+        .min = 0,
+        .max = MAX_WORKERS,
+    };
 }
 
 args_option_t command_chaos_option(const char **text)

@@ -47,6 +47,9 @@ int command_settings(const args_t *args, const char *resume, settings_t *setting
 int command_sweep(const args_t *args, const char *path, sweep_t *sweep, settings_t *settings,
                   err_t *err);
 
+/* --workers of a command that has local ones: *n_workers, 1 before, becomes its value. */
+args_option_t command_workers_option(int *n_workers);
+
 /* --chaos of a command that takes part in a training: *text becomes its value. */
 args_option_t command_chaos_option(const char **text);
 

@@ -74,7 +74,7 @@ void dispatcher_destroy(dispatcher_t **self_p)
 
 /* Sending */
 
-static wire_t *s_message(dispatcher_t *self, wire_type_t type)
+wire_t *dispatcher_message(dispatcher_t *self, wire_type_t type)
 {
     self->out.type = type;
     self->out.run = self->job.run;
@@ -85,7 +85,7 @@ static wire_t *s_message(dispatcher_t *self, wire_type_t type)
 
 void dispatcher_send(dispatcher_t *self, const wire_peer_t *peer, wire_type_t type, frame_t *frame)
 {
-    if (!self->ports.control(self->ports.context, peer, s_message(self, type), frame))
+    if (!self->ports.control(self->ports.context, peer, dispatcher_message(self, type), frame))
         log_debug("control.dropped", "type=%s", wire_type_name(type));
 }
 
@@ -225,7 +225,7 @@ void dispatcher_begin(dispatcher_t *self, uint32_t step, frame_t *weights, const
     s_rest_unplanned(self, self->out.ranges, n_ranges);
     frame_t shared = {.present = false};
     frame_share(&shared, &self->current);
-    self->ports.weights(self->ports.context, s_message(self, WIRE_STEP), &shared);
+    self->ports.weights(self->ports.context, dispatcher_message(self, WIRE_STEP), &shared);
     self->published_ms = s_now_ms(self);
     self->progress_ms = self->published_ms;
     self->say_ms = 0;
@@ -360,15 +360,6 @@ static void s_lose(dispatcher_t *self, uint32_t id)
     dispatcher_orphan(self, id);
 }
 
-/* Rows to serve, in all. */
-static uint32_t s_n_rows(const dispatcher_t *self)
-{
-    uint32_t n = 0;
-    for (int i = 0; i < DISPATCH_PARTS; i++)
-        n += self->job.rows[i].n_rows;
-    return n;
-}
-
 static void s_on_hello(dispatcher_t *self, const wire_peer_t *peer, const wire_t *in)
 {
     wire_refusal_t refusal;
@@ -385,7 +376,7 @@ static void s_on_hello(dispatcher_t *self, const wire_peer_t *peer, const wire_t
     welcome->sampler = self->job.sampler;
     welcome->heartbeat_ms = HEARTBEAT_MS;
     welcome->audit = self->job.audit;
-    welcome->evaluation_rows = s_n_rows(self) - self->job.sampler.n_rows;
+    welcome->evaluation_rows = dispatcher_rows(self) - self->job.sampler.n_rows;
     memcpy(welcome->rows, self->job.rows_name, sizeof(welcome->rows));
     (void)snprintf(welcome->digest, sizeof(welcome->digest), "%s", self->job.digest);
     (void)snprintf(welcome->kernel, sizeof(welcome->kernel), "%s",
@@ -513,7 +504,7 @@ static void s_probe(dispatcher_t *self)
             continue;
         self->out.heartbeat.newest_step = self->step;
         if (self->ports.control(self->ports.context, &members[i].peer,
-                                s_message(self, WIRE_HEARTBEAT), NULL))
+                                dispatcher_message(self, WIRE_HEARTBEAT), NULL))
             continue;
         log_warn("worker.lost", "name=%s host=%s its connection is closed", members[i].name,
                  members[i].host);
@@ -531,53 +522,6 @@ static void s_expire(dispatcher_t *self)
                  LIVENESS_MS);
         s_lose(self, id);
     }
-}
-
-/* Data */
-
-static void s_copy_rows(const dispatcher_t *self, uint32_t first, uint32_t n_rows, uint8_t *images,
-                        uint8_t *labels)
-{
-    size_t D = self->job.model.n_inputs;
-    for (const dispatch_rows_t *part = self->job.rows; n_rows > 0; part++) {
-        if (first >= part->n_rows) {
-            first -= part->n_rows;
-            continue;
-        }
-        uint32_t n = part->n_rows - first < n_rows ? part->n_rows - first : n_rows;
-        memcpy(images, part->images + first * D, n * D);
-        memcpy(labels, part->labels + first, n);
-        images += n * D;
-        labels += n;
-        n_rows -= n;
-        first = 0;
-    }
-}
-
-void dispatcher_fetch(dispatcher_t *self, const wire_peer_t *peer, wire_status_t status,
-                      const wire_t *in)
-{
-    size_t n_inputs = self->job.model.n_inputs;
-    uint64_t first = in->fetch.first, n_rows = in->fetch.n_rows;
-    if (status != WIRE_OK || in->type != WIRE_FETCH || in->run != self->job.run || n_rows == 0 ||
-        n_rows > WIRE_MAX_ROWS || first + n_rows > s_n_rows(self) ||
-        (n_rows > 1 && n_rows * n_inputs > WIRE_MAX_ROWS_BYTES)) {
-        log_warn_limited("data.bad", "?", "a request for rows that cannot be served: %s",
-                         status != WIRE_OK ? wire_status_text(status) : "wrong run, type or range");
-        return;
-    }
-    if (self->job.has &&
-        !self->job.has(self->job.has_context, (uint32_t)first, (uint32_t)(first + n_rows)))
-        return; /* it asks again */
-    wire_t *out = s_message(self, WIRE_ROWS);
-    out->rows.first = (uint32_t)first;
-    out->rows.n_rows = (uint32_t)n_rows;
-    uint8_t labels[WIRE_MAX_ROWS];
-    out->rows.labels = labels;
-    frame_t rows = {.present = false};
-    frame_new(&rows, n_rows * n_inputs);
-    s_copy_rows(self, (uint32_t)first, (uint32_t)n_rows, frame_data(&rows), labels);
-    self->ports.data(self->ports.context, peer, out, &rows);
 }
 
 void dispatcher_tick(dispatcher_t *self)

@@ -56,6 +56,9 @@ static inline double s_now_ms(const dispatcher_t *self)
     return self->ports.now_ms(self->ports.context);
 }
 
+/* self->out with the header of a message of that type; its fields are left. */
+wire_t *dispatcher_message(dispatcher_t *self, wire_type_t type);
+
 /* Sends what self->out holds of that type. The frame may be NULL. */
 void dispatcher_send(dispatcher_t *self, const wire_peer_t *peer, wire_type_t type, frame_t *frame);
 
@@ -74,6 +77,9 @@ void dispatcher_plan_evaluation(dispatcher_t *self);
 
 /* An EVALUATED of the member. */
 void dispatcher_score(dispatcher_t *self, const member_t *member, const wire_score_t *score);
+
+/* Rows to serve, in all. */
+uint32_t dispatcher_rows(const dispatcher_t *self);
 
 /* Others are asked for what the member owes. */
 void dispatcher_orphan(dispatcher_t *self, uint32_t id);

@@ -181,7 +181,9 @@ PYTHON
 @test "evaluation: a server that is killed behind the training, when its workers have left, gets workers again" {
     stub gnuplot "mkdir '$work/killed' 2>/dev/null || exit 0
         supervisor=\$(ps -o ppid= \$PPID)
-        while pgrep -P \$supervisor -f 'drover worker' >/dev/null; do sleep 0.05; done
+        for worker in \$(pgrep -P \$supervisor -f 'drover worker'); do
+            timeout $((20 * DROVER_SLOWNESS)) tail --pid=\$worker -s 0.05 -f /dev/null || exit 1
+        done
         kill -KILL \$PPID"
     start_background run "$DROVER" train --data "$BATS_FILE_TMPDIR/digits" "${settings[@]}" --workers 2 \
         --output out --steps 20 --set evaluation.every_steps=5
