@@ -50,7 +50,7 @@ static double s_now_ms(const coordinator_t *self)
 
 static dispatch_rows_t s_rows_of(const dataset_t *data)
 {
-    return (dispatch_rows_t){dataset_images(data), dataset_labels(data),
+    return (dispatch_rows_t){data, dataset_images(data), dataset_labels(data),
                              (uint32_t)dataset_rows(data)};
 }
 

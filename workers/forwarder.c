@@ -125,7 +125,7 @@ static int s_set_up(forwarder_t *self)
         .sampler = job->sampler,
         .strict = true,
         .audit = job->audit,
-        .rows[0] = {rowcache_images(rows), rowcache_labels(rows),
+        .rows[0] = {NULL, rowcache_images(rows), rowcache_labels(rows),
                     job->sampler.n_rows + job->evaluation_rows},
         .has = s_has_rows,
         .has_context = rows,

@@ -2,6 +2,7 @@
 #include "data/dataset.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "data/rows.h"
 
 struct dataset {
+    atomic_uint n_owners;
     uint8_t *images; /* owned, (n_rows, n_inputs) */
     uint8_t *labels; /* owned, (n_rows) */
     size_t n_rows;
@@ -55,6 +57,7 @@ dataset_t *dataset_new(uint8_t **images, uint8_t **labels, size_t n_rows, size_t
     dataset_t *self = calloc(1, sizeof(*self));
     if (!self)
         abort();
+    self->n_owners = 1;
     self->images = *images;
     self->labels = *labels;
     *images = NULL;
@@ -68,11 +71,18 @@ dataset_t *dataset_new(uint8_t **images, uint8_t **labels, size_t n_rows, size_t
     return self;
 }
 
+dataset_t *dataset_share(const dataset_t *self)
+{
+    dataset_t *shared = (dataset_t *)self;
+    atomic_fetch_add(&shared->n_owners, 1);
+    return shared;
+}
+
 void dataset_destroy(dataset_t **self_p)
 {
     dataset_t *self = *self_p;
     *self_p = NULL;
-    if (!self)
+    if (!self || atomic_fetch_sub(&self->n_owners, 1) > 1)
         return;
     free(self->images);
     free(self->labels);
@@ -191,6 +201,7 @@ int dataset_load_images(const char *path, size_t max_rows, uint8_t **images, siz
 
 dataset_t *dataset_cut(dataset_t *self, const uint8_t *held)
 {
+    assert(self->n_owners == 1);
     size_t D = self->n_inputs, n_held = 0, n_left = 0;
     dataset_t *part = malloc(sizeof(*part));
     for (size_t r = 0; r < self->n_rows; r++)
@@ -198,12 +209,12 @@ dataset_t *dataset_cut(dataset_t *self, const uint8_t *held)
     assert(n_held > 0 && n_held < self->n_rows);
     if (!part)
         abort();
-    *part = *self;
+    *part = (dataset_t){.n_owners = 1, .n_inputs = self->n_inputs, .n_classes = self->n_classes};
+    memcpy(part->digest, self->digest, sizeof(part->digest));
     part->images = malloc(n_held * D);
     part->labels = malloc(n_held);
     if (!part->images || !part->labels)
         abort();
-    part->n_rows = 0;
     for (size_t r = 0; r < self->n_rows; r++) {
         dataset_t *to = held[r] ? part : self;
         size_t *at = held[r] ? &part->n_rows : &n_left;

@@ -18,6 +18,10 @@ typedef struct dataset dataset_t;
 /* Takes ownership of *images (n_rows x n_inputs bytes, row-major) and *labels (n_rows bytes), both
  * from malloc, and nulls them. n_rows and n_inputs are at least 1. Never NULL. */
 dataset_t *dataset_new(uint8_t **images, uint8_t **labels, size_t n_rows, size_t n_inputs);
+
+/* The same data set, which now has one owner more and goes with the last one's dataset_destroy.
+ * Both from any thread. */
+dataset_t *dataset_share(const dataset_t *self);
 void dataset_destroy(dataset_t **self_p);
 
 /* Loads images and labels; each file is IDX or CSV, plain or gzipped, told by its contents.

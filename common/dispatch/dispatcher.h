@@ -39,8 +39,9 @@ typedef struct {
     char gradients[WIRE_PLANE_SIZE];
 } dispatch_planes_t;
 
-/* Rows of a data set, borrowed: images(n_rows, n_inputs), labels(n_rows). */
+/* Rows, borrowed: images(n_rows, n_inputs), labels(n_rows). */
 typedef struct {
+    const dataset_t *data; /* whose they are, and are sent without a copy; NULL: nobody's */
     const uint8_t *images;
     const uint8_t *labels;
     uint32_t n_rows;

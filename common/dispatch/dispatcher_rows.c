@@ -12,24 +12,46 @@ uint32_t dispatcher_rows(const dispatcher_t *self)
     return n;
 }
 
-/* Rows [first, first + n_rows), of whichever parts. */
-static void s_copy(const dispatcher_t *self, uint32_t first, uint32_t n_rows, uint8_t *images,
+/* The part that row *first is of; *first then counts from the part's own first row. */
+static const dispatch_rows_t *s_part(const dispatcher_t *self, uint32_t *first)
+{
+    const dispatch_rows_t *part = self->job.rows;
+    for (; *first >= part->n_rows; part++)
+        *first -= part->n_rows;
+    return part;
+}
+
+/* Rows [first, first + n_rows), which may be of several parts: a copy. */
+static void s_copy(const dispatcher_t *self, uint32_t first, uint32_t n_rows, frame_t *images,
                    uint8_t *labels)
 {
     size_t D = self->job.model.n_inputs;
-    for (const dispatch_rows_t *part = self->job.rows; n_rows > 0; part++) {
-        if (first >= part->n_rows) {
-            first -= part->n_rows;
-            continue;
-        }
-        uint32_t n = part->n_rows - first < n_rows ? part->n_rows - first : n_rows;
-        memcpy(images, part->images + first * D, n * D);
-        memcpy(labels, part->labels + first, n);
-        images += n * D;
+    frame_new(images, n_rows * D);
+    for (uint8_t *to = frame_data(images); n_rows > 0;) {
+        uint32_t at = first;
+        const dispatch_rows_t *part = s_part(self, &at);
+        uint32_t n = part->n_rows - at < n_rows ? part->n_rows - at : n_rows;
+        memcpy(to, part->images + at * D, n * D);
+        memcpy(labels, part->labels + at, n);
+        to += n * D;
         labels += n;
+        first += n;
         n_rows -= n;
-        first = 0;
     }
+}
+
+/* The same without a copy of the images where that can be. */
+static void s_read(const dispatcher_t *self, uint32_t first, uint32_t n_rows, frame_t *images,
+                   uint8_t *labels)
+{
+    uint32_t at = first;
+    const dispatch_rows_t *part = s_part(self, &at);
+    if (!part->data || part->n_rows - at < n_rows) {
+        s_copy(self, first, n_rows, images, labels);
+        return;
+    }
+    frame_from_rows(images, part->data, at, n_rows);
+    memcpy(labels, part->labels + at, n_rows);
 }
 
 void dispatcher_fetch(dispatcher_t *self, const wire_peer_t *peer, wire_status_t status,
@@ -53,7 +75,6 @@ void dispatcher_fetch(dispatcher_t *self, const wire_peer_t *peer, wire_status_t
     uint8_t labels[WIRE_MAX_ROWS];
     out->rows.labels = labels;
     frame_t rows = {.present = false};
-    frame_new(&rows, n_rows * n_inputs);
-    s_copy(self, (uint32_t)first, (uint32_t)n_rows, frame_data(&rows), labels);
+    s_read(self, (uint32_t)first, (uint32_t)n_rows, &rows, labels);
     self->ports.data(self->ports.context, peer, out, &rows);
 }

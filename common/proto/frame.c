@@ -26,6 +26,24 @@ void frame_from_pool(frame_t *frame, void *buffer, size_t size)
     frame->digested = false;
 }
 
+static void s_let_go(void *data, void *hint)
+{
+    dataset_t *owned = hint;
+    handover_take(data);
+    dataset_destroy(&owned);
+}
+
+void frame_from_rows(frame_t *frame, const dataset_t *data, size_t first, size_t n_rows)
+{
+    assert(!frame->present && first + n_rows <= dataset_rows(data));
+    size_t D = dataset_inputs(data);
+    void *images = (uint8_t *)dataset_images(data) + first * D;
+    if (zmq_msg_init_data(&frame->message, images, n_rows * D, s_let_go, dataset_share(data)) != 0)
+        abort();
+    frame->present = true;
+    frame->digested = false;
+}
+
 void frame_new(frame_t *frame, size_t size)
 {
     assert(!frame->present);

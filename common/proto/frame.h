@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <zmq.h>
 
+#include "data/dataset.h"
+
 /* A frame that is not `present` holds nothing; {0} is such a frame. Moved by frame_move only. */
 typedef struct {
     zmq_msg_t message;
@@ -19,6 +21,10 @@ typedef struct {
 /* Wraps a buffer of base/pool.h, which is given back when the last reference is gone, from any
  * thread. *frame must hold nothing. */
 void frame_from_pool(frame_t *frame, void *buffer, size_t size);
+
+/* Rows [first, first + n_rows) of a data set, which the frame owns as well until its last reference
+ * is gone. Nobody may write to it. *frame must hold nothing. */
+void frame_from_rows(frame_t *frame, const dataset_t *data, size_t first, size_t n_rows);
 
 /* A frame of undefined bytes to be written. */
 void frame_new(frame_t *frame, size_t size);

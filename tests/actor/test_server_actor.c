@@ -712,11 +712,18 @@ static void test_serves_rows(void **state)
     assert_int_equal(frame_size(&peer->frame), (ROWS - 5) * TINY_INPUTS);
     assert_memory_equal(frame_data(&peer->frame), dataset_images(world->data) + 5 * TINY_INPUTS,
                         (ROWS - 5) * TINY_INPUTS);
+    /* the very bytes of the data set, which may go before the message */
+    assert_ptr_equal(frame_data(&peer->frame), dataset_images(world->data) + 5 * TINY_INPUTS);
+    frame_t kept = {.present = false};
+    frame_move(&kept, &peer->frame);
+    uint8_t first = dataset_images(world->data)[5 * TINY_INPUTS];
     server_stop(world->server);
     assert_int_equal(s_wait(world), SERVER_DONE);
     server_release(world->server, false);
     peer_expect(peer, WIRE_END);
     s_end(world);
+    assert_int_equal(*(const uint8_t *)frame_data(&kept), first);
+    frame_clear(&kept);
 }
 
 /* Random parts, and parts of real messages, on a plane of the server's. */
