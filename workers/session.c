@@ -209,7 +209,8 @@ static void s_on_refused(session_t *self, const wire_refusal_t *refusal, int64_t
     self->state = STATE_REFUSED;
 }
 
-/* Cuts a promised node into tasks of at most `level`, so that all threads have work to the end. */
+/* Cuts a promised node into tasks of at most `level`, so that all threads have work to the end, and
+ * while rows are still on their way. */
 static void s_cut(session_t *self, node_t node, uint32_t level)
 {
     uint32_t shift = node.level > level ? node.level - level : 0;
@@ -226,15 +227,15 @@ static void s_cut(session_t *self, node_t node, uint32_t level)
 /* Blocks [first, end), none of them promised yet. */
 static void s_promise(session_t *self, uint32_t first, uint32_t end)
 {
-    uint32_t level = 0;
-    if (self->n_threads == 1)
-        level = 32;
+    uint32_t level = 0, first_row, end_row;
+    sampler_reach(&self->job.sampler, first, end, &first_row, &end_row);
+    rowcache_want(self->rows, first_row, end_row);
+    bool there = rowcache_has(self->rows, first_row, end_row);
+    if (self->hello.relays > 0 || (self->n_threads == 1 && there))
+        level = 32; /* a relay's workers cut what they get */
     else
         while ((2u << level) * self->n_threads * TASKS_PER_THREAD <= end - first)
             level++;
-    uint32_t first_row, end_row;
-    sampler_reach(&self->job.sampler, first, end, &first_row, &end_row);
-    rowcache_want(self->rows, first_row, end_row);
     while (first < end) {
         node_t node = node_largest(first, end, self->n_blocks);
         reduce_want(self->tree, node);

@@ -814,7 +814,8 @@ static void test_fetches_rows_before_it_computes(void **state)
     s_expect(session, 0, SESSION_NOTHING);
 
     assert_true(session_rows(session, &rows, images, bytes));
-    s_expect_compute(session, 1, 3, 0);
+    for (uint32_t i = 0; i < 8; i++) /* in pieces, as rows are waited for */
+        s_expect_compute(session, 1, 0, i);
     s_expect(session, 0, SESSION_NOTHING);
     assert_memory_equal(rowcache_images(session_rowcache(session)), images, bytes);
     assert_true(session_rows(session, &rows, images, bytes)); /* a repeated answer */
@@ -916,6 +917,23 @@ static void s_expect_score(session_t *session, uint32_t evaluation, uint32_t fir
     assert_int_equal(action.message->score.step, evaluation);
     assert_int_equal(action.message->score.first, first);
     assert_true(action.message->score.cost == first + 0.5);
+}
+
+/* Its workers answer with the nodes that a range is cut into, which may be no parts of a task's. */
+static void test_a_relay_hands_its_nodes_on_whole(void **state)
+{
+    (void)state;
+    dataset_t *data = s_data(0);
+    session_t *session = s_new(NULL, 1);
+    session_relays(session, 0);
+    s_join(session, data, 0);
+    s_step(session, 1, 0, 8);
+    s_expect(session, 0, SESSION_FETCH);
+    wire_t rows = s_rows(data, 0, ROWS);
+    assert_true(session_rows(session, &rows, dataset_images(data), ROWS * INPUTS));
+    s_expect_compute(session, 1, 3, 0);
+    s_expect(session, 0, SESSION_NOTHING);
+    s_end(&session, &data);
 }
 
 /* Rows that a job has and our data set has not are fetched, whatever the job says that they are. */
@@ -1029,6 +1047,7 @@ int main(void)
         cmocka_unit_test(test_a_job_over_other_data_is_refused),
         cmocka_unit_test(test_fetches_rows_before_it_computes),
         cmocka_unit_test(test_pieces_of_many_threads_meet),
+        cmocka_unit_test(test_a_relay_hands_its_nodes_on_whole),
         cmocka_unit_test(test_rows_behind_our_own_data_are_never_read),
         cmocka_unit_test(test_evaluations_take_what_steps_leave),
     };
