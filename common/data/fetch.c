@@ -11,6 +11,7 @@
 #include <sodium.h>
 
 #include "base/file.h"
+#include "base/library.h"
 #include "data/gzstream.h"
 
 #define MAX_FILE_BYTES     ((size_t)256 << 20)
@@ -18,6 +19,28 @@
 #define STALL_SECONDS      10L /* less than STALL_BYTES a second for so long ends the download */
 #define STALL_BYTES        1000L
 #define HEX_BYTES          (2 * crypto_hash_sha256_BYTES + 1)
+
+static struct {
+    __typeof__(&curl_global_init) global_init;
+    __typeof__(&curl_global_cleanup) global_cleanup;
+    __typeof__(&curl_easy_init) init;
+    __typeof__(&curl_easy_setopt) setopt;
+    __typeof__(&curl_easy_perform) perform;
+    __typeof__(&curl_easy_strerror) strerror;
+    __typeof__(&curl_easy_cleanup) cleanup;
+} s_curl;
+
+static int s_open_curl(err_t *err)
+{
+    const library_function_t functions[] = {
+        {"curl_global_init", &s_curl.global_init}, {"curl_global_cleanup", &s_curl.global_cleanup},
+        {"curl_easy_init", &s_curl.init},          {"curl_easy_setopt", &s_curl.setopt},
+        {"curl_easy_perform", &s_curl.perform},    {"curl_easy_strerror", &s_curl.strerror},
+        {"curl_easy_cleanup", &s_curl.cleanup},
+    };
+    return library_open("libcurl", "libcurl.so.4", functions,
+                        sizeof(functions) / sizeof(functions[0]), err);
+}
 
 static const char *const s_mnist_mirrors[] = {
     "https://ossci-datasets.s3.amazonaws.com/mnist",
@@ -91,35 +114,35 @@ static int s_download(download_t *download, err_t *err)
 {
     int r = -1;
     char reason[CURL_ERROR_SIZE] = "";
-    CURL *curl = curl_easy_init();
+    CURL *curl = s_curl.init();
     if (!curl)
         return err_set(err, "%s: cannot start libcurl", download->url);
-    curl_easy_setopt(curl, CURLOPT_URL, download->url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http,file");
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "https,http");
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 5L);
-    curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, STALL_SECONDS);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "drover/" DROVER_VERSION);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, s_on_data);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, download);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, s_on_progress);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, download);
-    CURLcode code = curl_easy_perform(curl);
+    s_curl.setopt(curl, CURLOPT_URL, download->url);
+    s_curl.setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http,file");
+    s_curl.setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "https,http");
+    s_curl.setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+    s_curl.setopt(curl, CURLOPT_MAXREDIRS, 5L);
+    s_curl.setopt(curl, CURLOPT_FAILONERROR, 1L);
+    s_curl.setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    s_curl.setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+    s_curl.setopt(curl, CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES);
+    s_curl.setopt(curl, CURLOPT_LOW_SPEED_TIME, STALL_SECONDS);
+    s_curl.setopt(curl, CURLOPT_USERAGENT, "drover/" DROVER_VERSION);
+    s_curl.setopt(curl, CURLOPT_ERRORBUFFER, reason);
+    s_curl.setopt(curl, CURLOPT_WRITEFUNCTION, s_on_data);
+    s_curl.setopt(curl, CURLOPT_WRITEDATA, download);
+    s_curl.setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    s_curl.setopt(curl, CURLOPT_XFERINFOFUNCTION, s_on_progress);
+    s_curl.setopt(curl, CURLOPT_XFERINFODATA, download);
+    CURLcode code = s_curl.perform(curl);
     if (download->too_large)
         err_set(err, "%s: more than %zu bytes, the most that is expected", download->url,
                 MAX_FILE_BYTES);
     else if (code != CURLE_OK)
-        err_set(err, "%s: %s", download->url, reason[0] ? reason : curl_easy_strerror(code));
+        err_set(err, "%s: %s", download->url, reason[0] ? reason : s_curl.strerror(code));
     else
         r = 0;
-    curl_easy_cleanup(curl);
+    s_curl.cleanup(curl);
     return r;
 }
 
@@ -185,7 +208,9 @@ int fetch_files(const char *folder, const fetch_file_t *files, size_t n_files,
                 const char *const *mirrors, size_t n_mirrors, fetch_progress_fn *progress,
                 void *context, err_t *err)
 {
-    if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    if (s_open_curl(err) != 0)
+        return -1;
+    if (sodium_init() < 0 || s_curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return err_set(err, "%s: cannot start libsodium or libcurl", folder);
     int r = file_make_folder(folder, err);
     for (size_t i = 0; r == 0 && i < n_files; i++) {
@@ -207,7 +232,7 @@ int fetch_files(const char *folder, const fetch_file_t *files, size_t n_files,
             err_set(err, "cannot fetch %s: %s", files[i].name, reason.text);
         free(path);
     }
-    curl_global_cleanup();
+    s_curl.global_cleanup();
     return r;
 }
 

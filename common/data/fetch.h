@@ -1,4 +1,5 @@
-/* Download of MNIST from public mirrors into a folder. libcurl and libsodium are used here only.
+/* Download of MNIST from public mirrors into a folder. libcurl, which is opened at run time, and
+ * libsodium are used here only.
  *
  * A file counts when the sha256 of its unzipped bytes is right; mirrors may pack it differently. It
  * appears in the folder whole or not at all. Without network a fetch fails within seconds.

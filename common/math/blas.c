@@ -3,11 +3,11 @@
 
 #include <assert.h>
 #include <cblas.h>
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/library.h"
 #include "base/log.h"
 
 static struct {
@@ -61,16 +61,6 @@ bool blas_can_run(blas_cpu_t cpu, const char *core)
     return s_listed(s_sse_cores, core) && (cpu.avx2 || strcasecmp(core, "Prescott") == 0);
 }
 
-/* dlsym returns an object pointer; POSIX says that it may be copied to a function pointer. */
-static int s_symbol(void *library, const char *name, void *function, err_t *err)
-{
-    void *symbol = dlsym(library, name);
-    if (!symbol)
-        return err_set(err, "OpenBLAS: no function %s in the library: %s", name, dlerror());
-    memcpy(function, &symbol, sizeof(symbol));
-    return 0;
-}
-
 /* The name as OpenBLAS spells it, whatever its case: it is compared between machines. NULL for a
  * name that is not known here. */
 static const char *s_spelled(const char *core)
@@ -109,16 +99,15 @@ int blas_open(const char *core, err_t *err)
         if (wanted)
             setenv("OPENBLAS_CORETYPE", wanted, 1);
         setenv("OPENBLAS_NUM_THREADS", "1", 1); /* our threads are the parallelism */
-        void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
-        if (!library)
-            return err_set(err, "OpenBLAS: cannot open libopenblas.so.0: %s", dlerror());
         char *(*corename)(void) = NULL;
         void (*set_num_threads)(int) = NULL;
-        if (s_symbol(library, "openblas_get_corename", &corename, err) != 0 ||
-            s_symbol(library, "openblas_set_num_threads", &set_num_threads, err) != 0 ||
-            s_symbol(library, "cblas_sgemm", &s_blas.sgemm, err) != 0) {
+        const library_function_t functions[] = {
+            {"openblas_get_corename", &corename},
+            {"openblas_set_num_threads", &set_num_threads},
+            {"cblas_sgemm", &s_blas.sgemm},
+        };
+        if (library_open("OpenBLAS", "libopenblas.so.0", functions, 3, err) != 0) {
             s_blas.sgemm = NULL;
-            dlclose(library);
             return -1;
         }
         set_num_threads(1);

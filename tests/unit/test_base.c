@@ -1,4 +1,4 @@
-/* err, file and pool. */
+/* err, file, library and pool. */
 #include "unit.h"
 
 #include <stdio.h>
@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/library.h"
 #include "base/pool.h"
 #include "scratch.h"
 
@@ -119,6 +120,20 @@ static void test_pool_shared_buffers_come_back_last(void **state)
     pool_destroy(&pool);
 }
 
+static void test_libraries_are_opened_when_asked_for(void **state)
+{
+    (void)state;
+    err_t err;
+    double (*root)(double) = NULL, (*none)(double) = NULL;
+    const library_function_t functions[] = {{"sqrt", &root}, {"no_such_function", &none}};
+    assert_int_equal(library_open("the math", "libm.so.6", functions, 1, &err), 0);
+    assert_true(root(9) == 3);
+    assert_int_equal(library_open("the math", "libm.so.6", functions, 2, &err), -1);
+    scratch_assert_contains(err.text, "the math: no function no_such_function in libm.so.6: ");
+    assert_int_equal(library_open("nothing", "libnothing-at-all.so", functions, 1, &err), -1);
+    scratch_assert_contains(err.text, "nothing: cannot open libnothing-at-all.so: ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +145,7 @@ int main(void)
                                         scratch_remove),
         cmocka_unit_test_setup_teardown(test_make_folder_makes_parents, scratch_make,
                                         scratch_remove),
+        cmocka_unit_test(test_libraries_are_opened_when_asked_for),
         cmocka_unit_test(test_pool_reuses_and_outlives),
         cmocka_unit_test(test_pool_shared_buffers_come_back_last),
     };
