@@ -23,6 +23,7 @@ struct dataset {
     size_t n_rows;
     size_t n_inputs;
     size_t n_classes;
+    size_t n_not_zero; /* bytes of the images */
     char digest[DATASET_DIGEST_HEX];
 };
 
@@ -34,24 +35,57 @@ static void s_hash_size(XXH3_state_t *hash, size_t size)
     XXH3_128bits_update(hash, bytes, sizeof(bytes));
 }
 
-static void s_make_digest(dataset_t *self)
+/* What is found out about a data set's images, from the first to the last, while they come. */
+typedef struct {
+    XXH3_state_t *hash; /* owned; NULL before s_look_begin */
+    size_t n_seen;      /* bytes */
+    size_t n_not_zero;
+} look_t;
+
+static void s_look_begin(look_t *self, size_t n_rows, size_t n_inputs)
 {
-    XXH3_state_t *hash = XXH3_createState();
-    if (!hash)
+    self->hash = XXH3_createState();
+    if (!self->hash)
         abort();
-    XXH3_128bits_reset(hash);
-    s_hash_size(hash, self->n_rows);
-    s_hash_size(hash, self->n_inputs);
-    XXH3_128bits_update(hash, self->images, self->n_rows * self->n_inputs);
-    XXH3_128bits_update(hash, self->labels, self->n_rows);
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash));
-    XXH3_freeState(hash);
-    for (int i = 0; i < 16; i++)
-        (void)snprintf(self->digest + 2 * i, 3, "%02x", canonical.digest[i]);
+    XXH3_128bits_reset(self->hash);
+    s_hash_size(self->hash, n_rows);
+    s_hash_size(self->hash, n_inputs);
 }
 
-dataset_t *dataset_new(uint8_t **images, uint8_t **labels, size_t n_rows, size_t n_inputs)
+static size_t s_count(const uint8_t *bytes, size_t n)
+{
+    size_t there = 0;
+    for (size_t i = 0; i < n;) {
+        size_t end = n - i < UINT8_MAX ? n : i + UINT8_MAX;
+        uint8_t some = 0; /* bytes are counted in bytes: many at a time */
+        for (; i < end; i++)
+            some += bytes[i] != 0;
+        there += some;
+    }
+    return there;
+}
+
+/* Those up to `end` are there. */
+static void s_look_on(look_t *self, const uint8_t *images, size_t end)
+{
+    XXH3_128bits_update(self->hash, images + self->n_seen, end - self->n_seen);
+    self->n_not_zero += s_count(images + self->n_seen, end - self->n_seen);
+    self->n_seen = end;
+}
+
+static void s_look_end(look_t *self, const uint8_t *labels, size_t n_rows,
+                       char digest[DATASET_DIGEST_HEX])
+{
+    XXH3_128bits_update(self->hash, labels, n_rows);
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(self->hash));
+    for (int i = 0; i < 16; i++)
+        (void)snprintf(digest + 2 * i, 3, "%02x", canonical.digest[i]);
+}
+
+/* dataset_new, of images that were looked at as far as they were. */
+static dataset_t *s_new(uint8_t **images, uint8_t **labels, size_t n_rows, size_t n_inputs,
+                        look_t *look)
 {
     assert(n_rows >= 1 && n_inputs >= 1);
     dataset_t *self = calloc(1, sizeof(*self));
@@ -67,7 +101,19 @@ dataset_t *dataset_new(uint8_t **images, uint8_t **labels, size_t n_rows, size_t
     for (size_t i = 0; i < n_rows; i++)
         if (self->n_classes <= self->labels[i])
             self->n_classes = (size_t)self->labels[i] + 1;
-    s_make_digest(self);
+    if (!look->hash)
+        s_look_begin(look, n_rows, n_inputs);
+    s_look_on(look, self->images, n_rows * n_inputs);
+    s_look_end(look, self->labels, n_rows, self->digest);
+    self->n_not_zero = look->n_not_zero;
+    return self;
+}
+
+dataset_t *dataset_new(uint8_t **images, uint8_t **labels, size_t n_rows, size_t n_inputs)
+{
+    look_t look = {.hash = NULL};
+    dataset_t *self = s_new(images, labels, n_rows, n_inputs, &look);
+    XXH3_freeState(look.hash);
     return self;
 }
 
@@ -160,28 +206,49 @@ static uint8_t *s_take(rows_t *rows)
     return bytes;
 }
 
+/* Images that are looked at while they are read. */
+typedef struct {
+    rows_t rows; /* owned */
+    look_t look;
+} coming_t;
+
+static void s_follow(void *context, size_t first, size_t end)
+{
+    coming_t *self = context;
+    if (first == 0) {
+        rows_populate(&self->rows);
+        s_look_begin(&self->look, self->rows.n_announced, self->rows.row_bytes);
+    }
+    s_look_on(&self->look, self->rows.bytes, end);
+}
+
 dataset_t *dataset_load(const char *images_path, const char *labels_path, size_t max_rows,
                         err_t *err)
 {
     dataset_t *self = NULL;
-    rows_t images = {0};
-    rows_t labels = {0};
-    if (s_read_images(images_path, max_rows, &images, labels_path ? NULL : &labels, err) != 0 ||
-        (labels_path && s_read_labels(labels_path, max_rows, &labels, err) != 0))
+    coming_t coming = {.look = {.hash = NULL}};
+    rows_t *images = &coming.rows, labels = {0};
+    follower_t *follower = images->follower = follower_new(s_follow, &coming);
+    int r = s_read_images(images_path, max_rows, images, labels_path ? NULL : &labels, err);
+    if (r == 0 && labels_path)
+        r = s_read_labels(labels_path, max_rows, &labels, err);
+    follower_destroy(&follower);
+    if (r != 0)
         goto out;
-    if (images.n_in_file != labels.n_in_file) {
+    if (images->n_in_file != labels.n_in_file) {
         err_set(err, "%s: %zu labels, expected %zu as there are images in %s", labels_path,
-                labels.n_in_file, images.n_in_file, images_path);
+                labels.n_in_file, images->n_in_file, images_path);
         goto out;
     }
-    size_t n_rows = images.n_kept;
-    size_t n_inputs = images.row_bytes;
-    uint8_t *image_bytes = s_take(&images);
+    size_t n_rows = images->n_kept;
+    size_t n_inputs = images->row_bytes;
+    uint8_t *image_bytes = s_take(images);
     uint8_t *label_bytes = s_take(&labels);
-    self = dataset_new(&image_bytes, &label_bytes, n_rows, n_inputs);
+    self = s_new(&image_bytes, &label_bytes, n_rows, n_inputs, &coming.look);
 out:
-    rows_clear(&images);
+    rows_clear(images);
     rows_clear(&labels);
+    XXH3_freeState(coming.look.hash);
     return self;
 }
 
@@ -223,6 +290,8 @@ dataset_t *dataset_cut(dataset_t *self, const uint8_t *held)
         (*at)++;
     }
     self->n_rows = n_left;
+    part->n_not_zero = s_count(part->images, n_held * D);
+    self->n_not_zero -= part->n_not_zero;
     return part;
 }
 
@@ -243,15 +312,7 @@ size_t dataset_classes(const dataset_t *self)
 
 double dataset_density(const dataset_t *self)
 {
-    size_t n = self->n_rows * self->n_inputs, there = 0;
-    for (size_t i = 0; i < n;) {
-        size_t end = n - i < UINT8_MAX ? n : i + UINT8_MAX;
-        uint8_t some = 0; /* bytes are counted in bytes: many at a time */
-        for (; i < end; i++)
-            some += self->images[i] != 0;
-        there += some;
-    }
-    return (double)there / (double)n;
+    return (double)self->n_not_zero / (double)(self->n_rows * self->n_inputs);
 }
 
 const uint8_t *dataset_images(const dataset_t *self)

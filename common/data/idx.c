@@ -13,7 +13,7 @@
 #define PIECE_BYTES ((size_t)1 << 20)
 
 /* Room for so many bytes of rows is made at once, where a header has announced them; more only as
- * they are read. Room that is not used takes no memory. */
+ * they are read. Room takes no memory before the first rows are there. */
 #define ROOM_BYTES ((size_t)64 << 20)
 
 static uint32_t s_get(const uint8_t *bytes)
@@ -64,6 +64,7 @@ static int s_read_rows(gzstream_t *in, size_t n_rows, size_t max_rows, rows_t *r
     size_t n_keep = max_rows > 0 && max_rows < n_rows ? max_rows : n_rows;
     size_t n_piece = PIECE_BYTES / rows->row_bytes;
     size_t n_first = ROOM_BYTES / rows->row_bytes;
+    rows->n_announced = n_keep;
     if (rows_reserve(rows, n_keep < n_first ? n_keep : n_first) != 0)
         return err_set(err, "%s: out of memory", path);
     for (size_t at = 0; at < n_rows;) {
@@ -84,7 +85,7 @@ static int s_read_rows(gzstream_t *in, size_t n_rows, size_t max_rows, rows_t *r
                            path, at * rows->row_bytes + n_read, n_rows * rows->row_bytes, n_rows,
                            rows->row_bytes);
         if (at < n_keep)
-            rows->n_kept += n;
+            rows_keep(rows, n);
         at += n;
     }
     uint8_t extra;

@@ -28,6 +28,8 @@ int rows_reserve(rows_t *self, size_t n_rows)
         room = FIRST_ROOM_BYTES;
     if (room < wanted)
         room = wanted;
+    if (self->follower)
+        follower_wait(self->follower); /* the bytes may move */
     uint8_t *grown = realloc(self->bytes, room);
     if (!grown)
         return -1;
@@ -35,6 +37,25 @@ int rows_reserve(rows_t *self, size_t n_rows)
     self->bytes = grown;
     self->room_bytes = room;
     return 0;
+}
+
+void rows_keep(rows_t *self, size_t n_rows)
+{
+    self->n_kept += n_rows;
+    if (self->follower)
+        follower_tell(self->follower, self->n_kept * self->row_bytes);
+}
+
+void rows_populate(const rows_t *self)
+{
+#ifdef MADV_POPULATE_WRITE
+    uint8_t *bytes = self->bytes + (HUGE_BYTES - (uintptr_t)self->bytes % HUGE_BYTES) % HUGE_BYTES;
+    for (size_t n = self->room_bytes / HUGE_BYTES; n-- > 1;)
+        if (madvise(bytes + (n - 1) * HUGE_BYTES, HUGE_BYTES, MADV_POPULATE_WRITE) != 0)
+            return; /* an older system */
+#else
+    (void)self;
+#endif
 }
 
 void rows_clear(rows_t *self)

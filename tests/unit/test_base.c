@@ -1,6 +1,8 @@
-/* err, file, library and pool. */
+/* err, file, follower, library and pool. */
 #include "unit.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/follower.h"
 #include "base/library.h"
 #include "base/pool.h"
 #include "scratch.h"
@@ -120,6 +123,55 @@ static void test_pool_shared_buffers_come_back_last(void **state)
     pool_destroy(&pool);
 }
 
+/* Sums the bytes that it gets, and notes where they ended. */
+typedef struct {
+    const uint8_t *bytes;
+    size_t n_seen;
+    uint64_t sum;
+    bool in_order;
+} followed_t;
+
+static void s_follow(void *context, size_t first, size_t end)
+{
+    followed_t *self = context;
+    self->in_order &= first == self->n_seen && end > first;
+    for (size_t i = first; i < end; i++)
+        self->sum += self->bytes[i] * (i + 1);
+    self->n_seen = end;
+}
+
+static void test_a_follower_sees_each_byte_once(void **state)
+{
+    (void)state;
+    enum {
+        N = 100000
+    };
+    uint8_t *bytes = calloc(N, 1);
+    followed_t followed = {bytes, 0, 0, true};
+    follower_t *follower = follower_new(s_follow, &followed);
+    uint64_t sum = 0;
+    follower_wait(follower); /* for nothing */
+    assert_int_equal(followed.n_seen, 0);
+    for (size_t at = 0; at < N;) {
+        size_t end = at + 1 + at / 7 < N ? at + 1 + at / 7 : N;
+        for (; at < end; at++) {
+            bytes[at] = (uint8_t)(at * 31 >> 3);
+            sum += bytes[at] * (at + 1);
+        }
+        follower_tell(follower, end);
+        if (end % 3 == 0) {
+            follower_wait(follower);
+            assert_int_equal(followed.n_seen, end);
+            assert_true(followed.sum == sum);
+        }
+    }
+    follower_destroy(&follower); /* waits as well */
+    follower_destroy(&follower);
+    assert_int_equal(followed.n_seen, N);
+    assert_true(followed.in_order && followed.sum == sum);
+    free(bytes);
+}
+
 static void test_libraries_are_opened_when_asked_for(void **state)
 {
     (void)state;
@@ -145,6 +197,7 @@ int main(void)
                                         scratch_remove),
         cmocka_unit_test_setup_teardown(test_make_folder_makes_parents, scratch_make,
                                         scratch_remove),
+        cmocka_unit_test(test_a_follower_sees_each_byte_once),
         cmocka_unit_test(test_libraries_are_opened_when_asked_for),
         cmocka_unit_test(test_pool_reuses_and_outlives),
         cmocka_unit_test(test_pool_shared_buffers_come_back_last),

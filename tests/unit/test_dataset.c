@@ -81,6 +81,10 @@ static void s_expect(const char *images, const char *labels, const char *digest)
     assert_memory_equal(dataset_images(set), s_images, sizeof(s_images));
     assert_memory_equal(dataset_labels(set), s_labels, sizeof(s_labels));
     assert_string_equal(dataset_digest(set), digest);
+    size_t n_not_zero = 0;
+    for (size_t i = 0; i < sizeof(s_images); i++)
+        n_not_zero += s_images[i] != 0;
+    assert_true(dataset_density(set) == (double)n_not_zero / sizeof(s_images));
     dataset_destroy(&set);
     assert_null(set);
     dataset_destroy(&set);
@@ -216,6 +220,33 @@ static void test_max_rows(void **state)
     free(labels);
 }
 
+/* Images are looked at while more are read, and move when there are more than room was made for. */
+static void test_a_large_set(void **state)
+{
+    enum {
+        ROWS = 66000,
+        SIDE = 32
+    };
+    err_t err = {{0}};
+    size_t size = (size_t)ROWS * SIDE * SIDE;
+    char *images_path = file_join(*state, "images"), *labels_path = file_join(*state, "labels");
+    uint8_t *images = calloc(size, 1), *labels = calloc(ROWS, 1);
+    for (size_t i = 0; i < size; i += 5)
+        images[i] = (uint8_t)(i >> 7);
+    assert_int_equal(idx_write_images(images_path, images, ROWS, SIDE, SIDE, &err), 0);
+    assert_int_equal(idx_write_labels(labels_path, labels, ROWS, &err), 0);
+    dataset_t *made = dataset_new(&images, &labels, ROWS, SIDE * SIDE);
+    dataset_t *read = dataset_load(images_path, labels_path, 0, &err);
+    assert_non_null(read);
+    assert_string_equal(dataset_digest(read), dataset_digest(made));
+    assert_true(dataset_density(read) == dataset_density(made));
+    assert_memory_equal(dataset_images(read), dataset_images(made), size);
+    dataset_destroy(&made);
+    dataset_destroy(&read);
+    free(images_path);
+    free(labels_path);
+}
+
 static void test_bad_sets(void **state)
 {
     const char *folder = *state;
@@ -346,6 +377,7 @@ int main(void)
         scratch_test(test_written_csv_is_the_same_set),
         cmocka_unit_test(test_digest_tells_sets_apart),
         scratch_test(test_max_rows),
+        scratch_test(test_a_large_set),
         scratch_test(test_bad_sets),
         scratch_test(test_find_files),
         cmocka_unit_test(test_mnist_itself),

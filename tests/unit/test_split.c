@@ -107,6 +107,11 @@ static void test_two_data_sets_come_of_it(void **state)
         for (uint32_t i = 0; i < D; i++)
             assert_int_equal(dataset_images(part)[r * D + i], (uint8_t)(row * 31 + i));
     }
+    size_t n_not_zero[2] = {0};
+    for (uint32_t i = 0; i < N_ROWS * D; i++)
+        n_not_zero[held[i / D]] += (uint8_t)(i / D * 31 + i % D) != 0;
+    assert_true(dataset_density(train) == (double)n_not_zero[0] / ((N_ROWS - n_held) * D));
+    assert_true(dataset_density(validation) == (double)n_not_zero[1] / (n_held * D));
     assert_string_equal(dataset_digest(train), digest);
     assert_string_equal(dataset_digest(validation), digest);
     dataset_destroy(&train);
