@@ -1,9 +1,11 @@
 /* See blocks.h. */
 #include "workers/blocks.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 
 /* What a worker takes besides rows and blocks, in bytes: all in all, and for each thread (measured,
  * with sums that wait for others; a pass has some three matrices of outputs). */
@@ -23,18 +25,33 @@ size_t blocks_most_bytes(const model_t *model, const sampler_t *sampler, uint32_
     return left > 0 ? (size_t)left : 0;
 }
 
+/* Kept blocks lie one behind the other in memory of large pages, where there are such: 39 MB of
+ * MNIST in small ones would take longer to get than to list. */
+
 struct blocks {
     sampler_t sampler;
     size_t n_inputs;
-    size_t most_bytes;
-    atomic_size_t bytes;
-    _Atomic(block_t *) *kept; /* owned, and the blocks; (n_blocks), NULL for those that are not */
+    uint8_t *memory;      /* owned; NULL: none */
+    size_t room;          /* of it, in bytes */
+    pthread_mutex_t lock; /* guards `used`, and who writes the rest */
+    size_t used;
+    block_t *kept;      /* owned; (n_blocks); their arrays are in `memory` */
+    atomic_bool *there; /* owned; (n_blocks) */
 };
 
 void block_clear(block_t *self)
 {
     sparse_clear(&self->by_rows);
     sparse_clear(&self->by_columns);
+}
+
+/* What all take at most: of each byte a pick and a start in two matrices, and some for each block.
+ */
+static size_t s_all_bytes(const sampler_t *sampler, size_t n_inputs)
+{
+    size_t n_bytes = sampler->n_rows * n_inputs;
+    return 2 * (sizeof(uint16_t) + sizeof(uint32_t)) * n_bytes +
+           (size_t)512 * sampler_blocks(sampler);
 }
 
 blocks_t *blocks_new(const sampler_t *sampler, size_t n_inputs, size_t most_bytes)
@@ -44,18 +61,22 @@ blocks_t *blocks_new(const sampler_t *sampler, size_t n_inputs, size_t most_byte
         abort();
     self->sampler = *sampler;
     self->n_inputs = n_inputs;
-    self->most_bytes = most_bytes;
+    size_t all = s_all_bytes(sampler, n_inputs);
+    self->room = most_bytes < all ? most_bytes : all;
+    pthread_mutex_init(&self->lock, NULL);
     self->kept = calloc(sampler_blocks(sampler), sizeof(*self->kept));
-    if (!self->kept)
+    self->there = calloc(sampler_blocks(sampler), sizeof(*self->there));
+    if (!self->kept || !self->there)
         abort();
+    void *memory = mmap(NULL, self->room, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) { /* also where there is no room: none are kept */
+        self->room = 0;
+        return self;
+    }
+    self->memory = memory;
+    (void)madvise(memory, self->room, MADV_HUGEPAGE);
     return self;
-}
-
-static void s_free(block_t *block)
-{
-    if (block)
-        block_clear(block);
-    free(block);
 }
 
 void blocks_destroy(blocks_t **self_p)
@@ -64,9 +85,11 @@ void blocks_destroy(blocks_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
-    for (uint32_t i = 0; i < sampler_blocks(&self->sampler); i++)
-        s_free(atomic_load(&self->kept[i]));
+    if (self->memory)
+        munmap(self->memory, self->room);
+    pthread_mutex_destroy(&self->lock);
     free(self->kept);
+    free(self->there);
     free(self);
 }
 
@@ -79,31 +102,30 @@ static void s_list(const blocks_t *self, uint32_t index, const uint8_t *images, 
     sparse_set_transposed(&block->by_columns, D, n, images + first * D, D);
 }
 
-/* Moves a block there, or its twin, which another thread brought first, away. */
-static const block_t *s_keep(blocks_t *self, uint32_t index, block_t *own, size_t bytes)
+/* Copies the block there, unless another thread brought it first; false where there is no room. */
+static bool s_keep(blocks_t *self, uint32_t index, const block_t *own)
 {
-    block_t *block = malloc(sizeof(*block)), *there = NULL;
-    if (!block)
-        abort();
-    *block = *own;
-    memset(own, 0, sizeof(*own));
-    if (atomic_compare_exchange_strong(&self->kept[index], &there, block))
-        return block;
-    s_free(block);
-    atomic_fetch_sub(&self->bytes, bytes);
+    size_t rows_bytes = sparse_bytes(&own->by_rows);
+    size_t bytes = rows_bytes + sparse_bytes(&own->by_columns);
+    pthread_mutex_lock(&self->lock);
+    bool there = atomic_load(&self->there[index]);
+    if (!there && bytes <= self->room - self->used) {
+        uint8_t *memory = self->memory + self->used;
+        self->kept[index] = (block_t){
+            .by_rows = sparse_copy(&own->by_rows, memory),
+            .by_columns = sparse_copy(&own->by_columns, memory + rows_bytes),
+        };
+        self->used += bytes;
+        atomic_store(&self->there[index], there = true);
+    }
+    pthread_mutex_unlock(&self->lock);
     return there;
 }
 
 const block_t *blocks_get(blocks_t *self, uint32_t index, const uint8_t *images, block_t *own)
 {
-    const block_t *kept = atomic_load(&self->kept[index]);
-    if (kept)
-        return kept;
+    if (atomic_load(&self->there[index]))
+        return &self->kept[index];
     s_list(self, index, images, own);
-    size_t bytes = sparse_bytes(&own->by_rows) + sparse_bytes(&own->by_columns);
-    if (atomic_fetch_add(&self->bytes, bytes) + bytes > self->most_bytes) {
-        atomic_fetch_sub(&self->bytes, bytes);
-        return own;
-    }
-    return s_keep(self, index, own, bytes);
+    return s_keep(self, index, own) ? &self->kept[index] : own;
 }

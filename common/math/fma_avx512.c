@@ -3,6 +3,10 @@
 #define FMA_ROWS 8
 #include "math/fma_impl.h"
 
+static const uint8_t s_ascending[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+                                        11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+                                        22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+
 static size_t s_pick(const uint8_t *s, size_t n, fma_pick_t *picks)
 {
     const __m512i step = _mm512_set1_epi32(16);
@@ -67,10 +71,28 @@ static void s_keep(const fma_pick_t *picks, const uint32_t *starts, size_t n_lis
 
 const fma_table_t fma_table_avx512 = {s_gemm, s_pick, s_walk_all, s_keep};
 
+#define WITH_VBMI2 __attribute__((target("avx512vbmi,avx512vbmi2")))
+
+WITH_VBMI2 static size_t s_pick_32(const uint8_t *s, size_t n, fma_pick_t *picks)
+{
+    const __m512i step = _mm512_set1_epi16(32);
+    __m512i which = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const void *)s_ascending));
+    fma_pick_t *next = picks;
+    for (size_t i = 0; i < n; i += 32) {
+        __mmask32 there = n - i < 32 ? (1u << (n - i)) - 1 : ~0u;
+        __m512i bytes = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(there, s + i));
+        __mmask32 some = _mm512_test_epi16_mask(bytes, bytes);
+        __m512i pairs = _mm512_or_si512(_mm512_slli_epi16(bytes, 8), which);
+        _mm512_storeu_si512(next, _mm512_maskz_compress_epi16(some, pairs));
+        which = _mm512_add_epi16(which, step);
+        next += _mm_popcnt_u32(some);
+    }
+    return (size_t)(next - picks);
+}
+
 /* 32 at a time: the ranks are bytes, of which one permutation looks up 64. */
-__attribute__((target("avx512vbmi,avx512vbmi2"))) static void
-s_keep_32(const fma_pick_t *picks, const uint32_t *starts, size_t n_lists, const uint8_t *ranks,
-          fma_pick_t *to, uint32_t *to_starts)
+WITH_VBMI2 static void s_keep_32(const fma_pick_t *picks, const uint32_t *starts, size_t n_lists,
+                                 const uint8_t *ranks, fma_pick_t *to, uint32_t *to_starts)
 {
     const __m512i low = _mm512_loadu_si512(ranks), high = _mm512_loadu_si512(ranks + 64);
     some_t some[MOST_PICKS / 32 + 1];
@@ -89,4 +111,4 @@ s_keep_32(const fma_pick_t *picks, const uint32_t *starts, size_t n_lists, const
     s_find_starts(some, 32, starts, n_lists, to_starts);
 }
 
-const fma_table_t fma_table_vbmi2 = {s_gemm, s_pick, s_walk_all, s_keep_32};
+const fma_table_t fma_table_vbmi2 = {s_gemm, s_pick_32, s_walk_all, s_keep_32};

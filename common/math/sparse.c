@@ -8,6 +8,8 @@
 #include "math/fma_table.h"
 #include "math/vec.h"
 
+#define CACHE_LINE 64
+
 static size_t s_tiles(size_t k)
 {
     return (k + FMA_TILE - 1) / FMA_TILE;
@@ -30,16 +32,25 @@ static void *s_room(void *array, size_t n, size_t *room, size_t size)
     return array;
 }
 
+/* Bytes that are not zero; those of a tile's width at a time, so that their number is a byte. */
 static size_t s_count(size_t m, size_t k, const uint8_t *s, size_t lds)
 {
     size_t n = 0;
-    for (size_t i = 0; i < m; i++) {
-        uint32_t in_row = 0;
-        for (size_t j = 0; j < k; j++)
-            in_row += s[i * lds + j] != 0;
-        n += in_row;
-    }
+    for (size_t i = 0; i < m; i++)
+        for (size_t first = 0; first < k; first += FMA_TILE) {
+            const uint8_t *bytes = s + i * lds + first;
+            size_t width = s_least(k - first, FMA_TILE);
+            uint8_t here = 0;
+            for (size_t j = 0; j < width; j++)
+                here += bytes[j] != 0;
+            n += here;
+        }
     return n;
+}
+
+static size_t s_n_starts(const sparse_t *self)
+{
+    return s_tiles(self->k) * self->m + 1;
 }
 
 /* Makes room for a matrix of so many bytes that are not zero. */
@@ -49,17 +60,17 @@ static void s_begin(sparse_t *self, size_t m, size_t k, size_t n)
     self->m = m;
     self->k = k;
     self->picks = s_room(self->picks, n + FMA_PICK_SLACK, &self->picks_room, sizeof(uint16_t));
-    self->starts = s_room(self->starts, s_tiles(k) * m + 1, &self->starts_room, sizeof(uint32_t));
+    self->starts = s_room(self->starts, s_n_starts(self), &self->starts_room, sizeof(uint32_t));
     self->starts[0] = 0;
 }
 
 /* Takes a tile's rows, n bytes each. */
 static void s_take_tile(sparse_t *self, size_t tile, size_t n, const uint8_t *s, size_t lds)
 {
+    const fma_table_t *table = fma_table();
     uint32_t *starts = self->starts + tile * self->m;
     for (size_t i = 0; i < self->m; i++)
-        starts[i + 1] =
-            starts[i] + (uint32_t)fma_table()->pick(s + i * lds, n, self->picks + starts[i]);
+        starts[i + 1] = starts[i] + (uint32_t)table->pick(s + i * lds, n, self->picks + starts[i]);
 }
 
 void sparse_set(sparse_t *self, size_t m, size_t k, const uint8_t *s, size_t lds)
@@ -119,9 +130,24 @@ void sparse_set_transposed(sparse_t *self, size_t m, size_t k, const uint8_t *s,
     free(t);
 }
 
+static size_t s_n_picks(const sparse_t *self)
+{
+    return self->starts[s_n_starts(self) - 1] + FMA_PICK_SLACK;
+}
+
 size_t sparse_bytes(const sparse_t *self)
 {
-    return self->picks_room * sizeof(*self->picks) + self->starts_room * sizeof(*self->starts);
+    size_t n = s_n_starts(self) * sizeof(*self->starts) + s_n_picks(self) * sizeof(*self->picks);
+    return (n + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+
+sparse_t sparse_copy(const sparse_t *from, void *memory)
+{
+    sparse_t copy = {.m = from->m, .k = from->k, .starts = memory};
+    copy.picks = (void *)(copy.starts + s_n_starts(from));
+    memcpy(copy.starts, from->starts, s_n_starts(from) * sizeof(*copy.starts));
+    memcpy(copy.picks, from->picks, s_n_picks(from) * sizeof(*copy.picks));
+    return copy;
 }
 
 void sparse_clear(sparse_t *self)

@@ -23,8 +23,12 @@ void sparse_set(sparse_t *self, size_t m, size_t k, const uint8_t *s, size_t lds
 /* The same of the transpose: S(k,m) is at s. */
 void sparse_set_transposed(sparse_t *self, size_t m, size_t k, const uint8_t *s, size_t lds);
 
-/* The bytes that it takes. */
+/* The bytes of a copy: a multiple of 64. */
 size_t sparse_bytes(const sparse_t *self);
+
+/* A copy whose arrays are in memory(sparse_bytes(from)), aligned for uint32_t, which stays the
+ * caller's: it is not to be set or cleared. */
+sparse_t sparse_copy(const sparse_t *from, void *memory);
 void sparse_clear(sparse_t *self);
 
 /* C(n_rows,n) = (S / 255)(n_rows,k) B(k,n), each byte as the float nearest byte / 255; rows are
