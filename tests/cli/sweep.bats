@@ -62,6 +62,7 @@ PYTHON
     sort -rn column | cmp - column
     grep -q '^best by test_accuracy: trial [1-4], out/best$' <<<"$output"
     "$DROVER" evaluate out/best "$data"
+    draw_pictures
     "$DROVER" plot out/best
     [ -s out/best/accuracy_history.png ]
     # all are done: the same again

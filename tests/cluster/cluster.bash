@@ -6,6 +6,18 @@
 
 python=/usr/bin/python3 # Debian's, which has the modules; another one may be first on PATH
 
+# Most look at no pictures, and to draw them takes longer than a short training. Who does look at
+# them calls draw_pictures.
+undrawn=$DROVER_SOURCE_DIR/tests/cluster/undrawn
+case $PATH in
+"$undrawn":*) ;;
+*) PATH=$undrawn:$PATH ;;
+esac
+
+draw_pictures() {
+    PATH=${PATH#"$undrawn:"}
+}
+
 # make_data [ROWS]: small sets in $BATS_FILE_TMPDIR: digits and, with DROVER_DATA, mnist, the first
 # ROWS rows of it.
 make_data() {

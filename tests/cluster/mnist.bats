@@ -4,6 +4,7 @@ load cluster
 
 setup_file() {
     [ -n "${DROVER_DATA:-}" ] || return 0
+    draw_pictures
     "$DROVER" train "$DROVER_SOURCE_DIR/config/mnist.yaml" --data "$DROVER_DATA" --workers 2 \
         --output "$BATS_FILE_TMPDIR/out" >"$BATS_FILE_TMPDIR/train.log" 2>&1 || {
         cat "$BATS_FILE_TMPDIR/train.log"
