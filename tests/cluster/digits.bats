@@ -26,17 +26,3 @@ load ../helpers
             NR == 1 { first = $1 } { last = $1 } END { exit !(NR == 20 && first > 2.1 && last < first / 2) }'
     done
 }
-
-@test "a worker finds its server while that still reads the data" {
-    "$DROVER" data synth digits --train-rows 100 --test-rows 20
-    mkfifo images
-    start_background server "$DROVER" server --data digits --set data.train_images=images \
-        --bind "ipc://$work/control" --steps 2 --output out
-    wait_for 20 test -S control
-    start_background worker "$DROVER" worker "ipc://$work/control"
-    cat digits/train-images-idx3-ubyte >images
-    wait_exit 20 server
-    [ "$status" -eq 0 ]
-    wait_exit 20 worker
-    [ "$status" -eq 0 ]
-}

@@ -172,6 +172,20 @@ interrupted() {
     [[ $stderr == "drover train: server.bind: nobody but local workers can find 'auto', "* ]]
 }
 
+@test "a worker finds its server while that still reads the data" {
+    "$DROVER" data synth digits --train-rows 100 --test-rows 20
+    mkfifo images
+    start_background server "$DROVER" server --data digits --set data.train_images=images \
+        --bind "ipc://$work/control" --steps 2 --output out
+    wait_for 20 test -S control
+    start_background worker "$DROVER" worker "ipc://$work/control"
+    cat digits/train-images-idx3-ubyte >images
+    wait_exit 20 server
+    expect_status 0
+    wait_exit 20 worker
+    expect_status 0
+}
+
 @test "local workers reach a server that is bound to a network interface by its name" {
     timeout 30 "$DROVER" train --data "$data" --output out --steps 5 --set "server.bind=tcp://lo:$(four_ports)"
     steps_done out 5
