@@ -25,7 +25,7 @@ same() {
 }
 
 @test "convolutions: 1, 2 and 5 workers, one of which is killed, end with the same bytes" {
-    local steps=$((DROVER_SLOWNESS > 1 ? 40 : 80))
+    local steps=$((DROVER_SLOWNESS > 1 ? 20 : 80))
     train one --workers 1 --steps $steps
     train two --workers 2 --threads 2 --steps $steps
     same one two
@@ -39,10 +39,10 @@ same() {
 }
 
 @test "so they do by a server that is killed and goes on, and behind a relay" {
-    local job=("${options[@]}" "${all[@]}" --steps 30 --set checkpoint.every_steps=5)
+    local job=("${options[@]}" "${all[@]}" --steps $((DROVER_SLOWNESS > 1 ? 20 : 30)) --set checkpoint.every_steps=5)
     "$DROVER" train "${job[@]}" --output calm
     start_background killed "$DROVER" train "${job[@]}" --output split --workers 2
-    wait_for 30 steps_done split 12
+    wait_for 30 steps_done split 7
     pkill -KILL -P "${background[killed]}" -f 'drover server'
     wait_exit 60 killed
     expect_status 0

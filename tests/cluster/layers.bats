@@ -66,16 +66,17 @@ refused() {
 }
 
 @test "convolutions: the same bytes for any workers and threads, by both kernels" {
+    convolve() { train "$convolutions" "$@" --steps 6; }
     for kernel in dense sparse; do
-        train "$convolutions" "$kernel-1" --workers 1 --set numerics.kernel="$kernel"
-        train "$convolutions" "$kernel-3" --workers 3 --set numerics.kernel="$kernel"
-        train "$convolutions" "$kernel-t" --threads 2 --set numerics.kernel="$kernel"
+        convolve "$kernel-1" --workers 1 --set numerics.kernel="$kernel"
+        convolve "$kernel-3" --workers 3 --set numerics.kernel="$kernel"
+        convolve "$kernel-t" --threads 2 --set numerics.kernel="$kernel"
         same "$kernel"-{1,3,t}
     done
-    DROVER_SIMD=avx2 train "$convolutions" sparse-2 --set numerics.kernel=sparse
+    DROVER_SIMD=avx2 convolve sparse-2 --set numerics.kernel=sparse
     same sparse-1 sparse-2
     # which of them is not asked for: a product of patches has no zeros to leave out
-    train "$convolutions" auto
+    convolve auto
     same dense-1 auto
 }
 

@@ -48,7 +48,7 @@ adam=(--set training.optimizer=adam --set training.learning_rate=0.002 --set tra
 
 # all_ways ARGUMENT...: 1, 2 and 5 workers, one of which is killed, and a server that is.
 all_ways() {
-    local job=(--steps $((DROVER_SLOWNESS > 1 ? 200 : 1000)) "$@") # not over before the last kill
+    local job=(--steps $((DROVER_SLOWNESS > 1 ? 120 : 1000)) "$@") # not over before the last kill
     train --workers 1 --output one "${job[@]}"
     train --workers 2 --threads 2 --output two "${job[@]}"
     same_run one two
