@@ -40,7 +40,7 @@ END
 }
 
 @test "step: a row for each number of parameters and workers, with the raw loop beside it" {
-    run -0 --separate-stderr "$DROVER" bench step --workers 1,2 --params 51,1000 --steps 2 --json
+    run -0 --separate-stderr "$DROVER" bench step --workers 1,2 --params 51,1000 --steps 2 --rounds 3 --json
     python3 - "$output" <<'END'
 import json
 import sys
@@ -51,10 +51,11 @@ assert table == {"steps": 2, "rounds": 3}, table
 assert [(run["params"], run["workers"]) for run in runs] == [
     (51, 1), (51, 2), (1000, 1), (1000, 2)], runs
 assert all(run["step_ms"] > 0 and run["raw_step_ms"] > 0 for run in runs), runs
+assert all(0 < run["ratio_low"] <= run["ratio"] <= run["ratio_high"] for run in runs), runs
 END
-    run -0 --separate-stderr "$DROVER" bench step --workers 2 --params 51 --steps 2
-    [ "${#lines[@]}" -eq 3 ]
-    awk 'NR == 3 && (NF != 5 || $1 != 51 || $2 != 2) {exit 1}' <<<"$(printf '%s\n' "${lines[@]}")"
+    run -0 --separate-stderr "$DROVER" bench step --workers 2 --params 51 --steps 2 --rounds 2
+    [ "${#lines[@]}" -eq 4 ]
+    awk 'NR == 4 && (NF != 8 || $1 != 51 || $2 != 2) {exit 1}' <<<"$(printf '%s\n' "${lines[@]}")"
 }
 
 @test "compute: the rows of a step, each kernel with each number of threads, the same cost" {
