@@ -107,8 +107,8 @@ link_t *server_bind(const char *bind, err_t *err)
     return control;
 }
 
-/* Binds what is not bound yet. */
-static int s_bind(server_links_t *links, const char *bind, size_t gradient_bytes, err_t *err)
+/* Binds what is not bound yet, for weights and gradients of at most so many bytes. */
+static int s_bind(server_links_t *links, const char *bind, size_t frame_bytes, err_t *err)
 {
     char planes[4][LINK_ENDPOINT_SIZE];
     if (!links->control && !(links->control = server_bind(bind, err)))
@@ -116,9 +116,9 @@ static int s_bind(server_links_t *links, const char *bind, size_t gradient_bytes
     if (link_planes(bind, planes, err) != 0 ||
         (!links->data && !(links->data = link_bind(LINK_DATA_SERVER, planes[1], 0, err))) ||
         (!links->weights &&
-         !(links->weights = link_bind(LINK_WEIGHTS_SERVER, planes[2], 0, err))) ||
+         !(links->weights = link_bind(LINK_WEIGHTS_SERVER, planes[2], frame_bytes, err))) ||
         (!links->gradients &&
-         !(links->gradients = link_bind(LINK_GRADIENTS_SERVER, planes[3], gradient_bytes, err))))
+         !(links->gradients = link_bind(LINK_GRADIENTS_SERVER, planes[3], frame_bytes, err))))
         return err_prefix(err, "server.bind");
     return 0;
 }
@@ -262,7 +262,8 @@ static void s_actor(zsock_t *pipe, void *argument)
             zstr_free(&word);
             stopping = true;
         }
-        s_drain_gradients(self);
+        if (items[GRADIENTS].revents)
+            s_drain_gradients(self);
         if (items[CONTROL].revents)
             s_drain(self, self->links.control, coordinator_control);
         if (items[DATA].revents)

@@ -132,15 +132,17 @@ static void s_drain_below(relay_t *self)
     frame_t frame = {.present = false};
     wire_peer_t peer;
     wire_status_t status;
-    while (link_receive(self->gradients, &peer, &self->in, &frame, &status)) {
+    while (!link_quiet(self->gradients) &&
+           link_receive(self->gradients, &peer, &self->in, &frame, &status)) {
         forwarder_partial(self->forwarder, status, &self->in, &frame);
         frame_clear(&frame);
     }
-    while (link_receive(self->control, &peer, &self->in, &frame, &status)) {
+    while (!link_quiet(self->control) &&
+           link_receive(self->control, &peer, &self->in, &frame, &status)) {
         forwarder_control(self->forwarder, &peer, status, &self->in);
         frame_clear(&frame);
     }
-    while (link_receive(self->data, &peer, &self->in, &frame, &status)) {
+    while (!link_quiet(self->data) && link_receive(self->data, &peer, &self->in, &frame, &status)) {
         forwarder_fetch(self->forwarder, &peer, status, &self->in);
         frame_clear(&frame);
     }

@@ -56,10 +56,27 @@ static void s_release(worker_t *worker)
     session_destroy(&worker->session);
 }
 
-static int s_watch(const simulated_t *self, worker_t *worker, link_t *link, err_t *err)
+/* Of those that are received from. */
+typedef enum {
+    PLANE_CONTROL,
+    PLANE_WEIGHTS,
+    PLANE_DATA,
+} plane_t;
+
+static link_t *s_link(const worker_t *worker, plane_t plane)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = worker->index};
-    if (epoll_ctl(self->epoll, EPOLL_CTL_ADD, link_fd(link), &event) != 0)
+    const upstream_t *above = &worker->above;
+    return plane == PLANE_CONTROL ? above->control
+           : plane == PLANE_DATA  ? above->data
+                                  : above->weights;
+}
+
+/* An event tells of a worker, in the lower half, and a plane. */
+static int s_watch(const simulated_t *self, worker_t *worker, plane_t plane, err_t *err)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    event.data.u64 = (uint64_t)plane << 32 | worker->index;
+    if (epoll_ctl(self->epoll, EPOLL_CTL_ADD, link_fd(s_link(worker, plane)), &event) != 0)
         return err_set_errno(err, "epoll");
     return 0;
 }
@@ -75,7 +92,7 @@ static int s_open(simulated_t *self, worker_t *worker, err_t *err)
     worker->session = session_new(&hello, s_can_run, config->data, 1);
     if (upstream_open(&worker->above, config->endpoints[number % config->n_endpoints], err) != 0)
         return -1;
-    return s_watch(self, worker, worker->above.control, err);
+    return s_watch(self, worker, PLANE_CONTROL, err);
 }
 
 simulated_t *simulated_new(const simulated_config_t *config, err_t *err)
@@ -190,8 +207,8 @@ static int s_set_up(simulated_t *self, worker_t *worker)
 {
     const wire_welcome_t *job = session_job(worker->session);
     if (upstream_open_job(&worker->above, job, &self->err) != 0 ||
-        s_watch(self, worker, worker->above.data, &self->err) != 0 ||
-        s_watch(self, worker, worker->above.weights, &self->err) != 0)
+        s_watch(self, worker, PLANE_DATA, &self->err) != 0 ||
+        s_watch(self, worker, PLANE_WEIGHTS, &self->err) != 0)
         return -1;
     if (!self->gradients)
         self->gradients = pool_new(model_params(&job->model) * sizeof(float));
@@ -275,6 +292,15 @@ static void s_drive(simulated_t *self, worker_t *worker)
     }
 }
 
+static void s_woken(simulated_t *self, uint64_t event)
+{
+    worker_t *worker = &self->workers[(uint32_t)event];
+    link_t *link = s_link(worker, (plane_t)(event >> 32));
+    if (link) /* or it was released by an event before this one */
+        link_wake(link);
+    s_drive(self, worker);
+}
+
 static void s_sweep(simulated_t *self, int64_t now_ms)
 {
     for (uint32_t i = 0; i < self->config->n_workers; i++) {
@@ -301,7 +327,7 @@ static int s_loop(simulated_t *self, const uint32_t *n, err_t *err)
         if (n_events < 0 && errno != EINTR)
             return err_set_errno(err, "epoll_wait");
         for (int i = 0; i < n_events; i++)
-            s_drive(self, &self->workers[events[i].data.u32]);
+            s_woken(self, events[i].data.u64);
         if (self->err.text[0]) {
             *err = self->err;
             return -1;

@@ -53,7 +53,8 @@ upstream_event_t upstream_receive(upstream_t *self, frame_t *frame, err_t *err)
     wire_peer_t nobody;
     wire_status_t status;
     for (int i = 0; i < 3; i++) {
-        while (links[i] && link_receive(links[i], &nobody, &self->in, frame, &status)) {
+        while (links[i] && !link_quiet(links[i]) &&
+               link_receive(links[i], &nobody, &self->in, frame, &status)) {
             if (status == WIRE_OK)
                 return links[i] == self->data ? UPSTREAM_ROWS : UPSTREAM_MESSAGE;
             frame_clear(frame);

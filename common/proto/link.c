@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <czmq.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@
 struct link {
     link_role_t role;
     zsock_t *socket;       /* owned */
+    int fd;                /* the socket's, readable when libzmq has news of it */
+    bool quiet;            /* all news was looked at, and there was no message */
     wire_buffer_t *buffer; /* owned */
     link_chaos_t *chaos;   /* owned; NULL without a plan of faults */
     frame_t header;        /* the last received */
@@ -31,8 +34,14 @@ struct link {
     char path[LINK_ENDPOINT_SIZE]; /* of a bound ipc socket; "" for others */
 };
 
+/* libzmq's threads: those of a server send to one worker while they hear from another
+ * (docs/benchmarks.md). */
+#define IO_THREADS 2
+
 /* Queues in messages, by role. Weights and partials are large and a late one is worthless: short
- * queues, and what they drop is sent again by the protocol. Rows are bounded by a worker's credit;
+ * queues, and what they drop is sent again by the protocol. But of small weights more are queued:
+ * whoever takes one from a queue wakes the other side when half a queue has been taken, which with
+ * the least of queues is each time. Rows are bounded by a worker's credit;
  * their queue is longer, since libzmq takes messages for queued until half a queue was read. */
 static const struct {
     const char *plane;
@@ -52,6 +61,16 @@ static const struct {
     [LINK_CONTROL_GUEST] = {"control", ZMQ_DEALER, 1, 4, 0},
 };
 
+#define WEIGHTS_BYTES ((size_t)16 << 20)
+#define WEIGHTS_QUEUE 64
+
+/* How many of a role's weights to queue, of so many bytes. */
+static int s_queue(int least, size_t frame_bytes)
+{
+    size_t n = frame_bytes ? WEIGHTS_BYTES / frame_bytes : 0;
+    return n <= (size_t)least ? least : n < WEIGHTS_QUEUE ? (int)n : WEIGHTS_QUEUE;
+}
+
 static bool s_is_router(const link_t *self)
 {
     return s_roles[self->role].type == ZMQ_ROUTER;
@@ -62,6 +81,7 @@ void link_init(void)
     struct rlimit limit;
     zsys_init();
     zsys_handler_set(NULL);
+    zsys_set_io_threads(IO_THREADS);
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
     limit.rlim_cur = limit.rlim_max; /* every peer takes a descriptor on each plane */
@@ -102,11 +122,17 @@ static link_t *s_new(link_role_t role, size_t max_frame_bytes)
     self->socket = zsock_new(s_roles[role].type);
     if (!self->socket)
         abort(); /* out of sockets or memory: nothing can go on */
-    zsock_set_sndhwm(self->socket, s_roles[role].send_queue);
-    zsock_set_rcvhwm(self->socket, s_roles[role].receive_queue);
-    zsock_set_linger(self->socket, s_roles[role].linger_ms);
+    int send_queue = s_roles[role].send_queue, receive_queue = s_roles[role].receive_queue;
     size_t largest =
         max_frame_bytes > WIRE_MAX_HEADER_BYTES ? max_frame_bytes : WIRE_MAX_HEADER_BYTES;
+    if (role == LINK_WEIGHTS_SERVER) {
+        send_queue = s_queue(send_queue, max_frame_bytes);
+        largest = WIRE_MAX_HEADER_BYTES; /* of a subscription */
+    } else if (role == LINK_WEIGHTS_WORKER)
+        receive_queue = s_queue(receive_queue, max_frame_bytes);
+    zsock_set_sndhwm(self->socket, send_queue);
+    zsock_set_rcvhwm(self->socket, receive_queue);
+    zsock_set_linger(self->socket, s_roles[role].linger_ms);
     int64_t limit = largest > INT64_MAX ? -1 : (int64_t)largest; /* CZMQ takes an int */
     (void)zmq_setsockopt(link_socket(self), ZMQ_MAXMSGSIZE, &limit, sizeof(limit));
     s_tune(self->socket);
@@ -114,6 +140,7 @@ static link_t *s_new(link_role_t role, size_t max_frame_bytes)
         zsock_set_router_mandatory(self->socket, 1);
     if (s_roles[role].type == ZMQ_SUB)
         zsock_set_subscribe(self->socket, "");
+    self->fd = zsock_fd(self->socket);
     return self;
 }
 
@@ -189,9 +216,19 @@ void *link_socket(link_t *self)
     return zsock_resolve(self->socket);
 }
 
-int link_fd(link_t *self)
+int link_fd(const link_t *self)
 {
-    return zsock_fd(self->socket);
+    return self->fd;
+}
+
+void link_wake(link_t *self)
+{
+    self->quiet = false;
+}
+
+bool link_quiet(const link_t *self)
+{
+    return self->quiet && !self->chaos;
 }
 
 void link_traffic(const link_t *self, link_traffic_t *sum)
@@ -207,11 +244,78 @@ static int64_t s_held_due_ms(const link_t *self)
     return self && self->chaos ? link_chaos_due_ms(self->chaos) : INT64_MAX;
 }
 
+/* Is there a message? Looks at all news: afterwards the descriptor is readable when there is more.
+ * -1 when the context is gone. */
+static int s_readable(void *socket)
+{
+    int events = 0;
+    size_t size = sizeof(events);
+    if (zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) != 0)
+        return zmq_errno() == EINTR ? 1 : -1;
+    return (events & ZMQ_POLLIN) != 0;
+}
+
+static int s_fd(const zmq_pollitem_t *item, const link_t *link)
+{
+    int fd = item->fd;
+    size_t size = sizeof(fd);
+    if (link)
+        return link->fd;
+    if (item->socket)
+        (void)zmq_getsockopt(item->socket, ZMQ_FD, &fd, &size);
+    return fd;
+}
+
+/* Asks libzmq whether there is a message for the item. */
+static int s_look(zmq_pollitem_t *item, link_t *link)
+{
+    int readable = s_readable(item->socket);
+    if (readable > 0)
+        item->revents = ZMQ_POLLIN;
+    if (link)
+        link->quiet = readable == 0;
+    return readable;
+}
+
+static int s_poll(zmq_pollitem_t *items, link_t *const *links, int n, long timeout_ms)
+{
+    struct pollfd fds[LINK_POLL_MOST];
+    int n_ready = 0;
+    assert(n <= LINK_POLL_MOST);
+    for (int i = 0; i < n; i++) {
+        fds[i] = (struct pollfd){s_fd(&items[i], links[i]), POLLIN, 0};
+        items[i].revents = 0;
+        if (!items[i].socket || (links[i] && links[i]->quiet))
+            continue;
+        int readable = s_look(&items[i], links[i]);
+        if (readable < 0)
+            return -1;
+        n_ready += readable;
+    }
+    if (poll(fds, (nfds_t)n, n_ready > 0 ? 0 : (int)timeout_ms) < 0)
+        return n_ready > 0 ? n_ready : -1;
+    for (int i = 0; i < n; i++) {
+        if (fds[i].revents == 0 || items[i].revents != 0)
+            continue;
+        if (!items[i].socket)
+            items[i].revents = ZMQ_POLLIN;
+        else if (s_look(&items[i], links[i]) < 0)
+            return -1;
+        n_ready += items[i].revents != 0;
+    }
+    return n_ready;
+}
+
 int link_poll(zmq_pollitem_t *items, link_t *const *links, int n, long timeout_ms)
 {
+    bool faults = false;
     int64_t due_ms = INT64_MAX;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        faults |= links[i] && links[i]->chaos;
         due_ms = s_held_due_ms(links[i]) < due_ms ? s_held_due_ms(links[i]) : due_ms;
+    }
+    if (!faults)
+        return s_poll(items, links, n, timeout_ms);
     if (due_ms == INT64_MAX)
         return zmq_poll(items, n, timeout_ms);
     int64_t left_ms = due_ms - clock_ms();
@@ -257,6 +361,7 @@ bool link_send(link_t *self, const wire_peer_t *peer, const wire_t *message, fra
     size_t size;
     uint64_t digest = has_frame ? frame_digest(frame) : 0;
     wire_encode(self->buffer, message, has_frame ? &digest : NULL, &header, &size);
+    self->quiet = false; /* to send takes news of what came, too */
     /* Once a first part is taken, libzmq takes the others too. */
     int more = has_frame ? ZMQ_SNDMORE : 0;
     if (peer && (!s_send_first(socket, peer->bytes, peer->size, ZMQ_SNDMORE) ||
@@ -315,8 +420,10 @@ static bool s_next(void *context, link_raw_t *raw)
     void *socket = link_socket(self);
     raw->whole = false;
     raw->peer.size = 0;
-    if (!s_next_part(socket, &raw->header))
+    if (!s_next_part(socket, &raw->header)) {
+        self->quiet = zmq_errno() == EAGAIN; /* not a signal */
         return false;
+    }
     if (s_is_router(self)) {
         bool more = s_has_more(&raw->header);
         raw->peer.size = (uint8_t)frame_size(&raw->header);
@@ -379,6 +486,7 @@ void link_wait(link_t *self, int other, int timeout_ms)
         {NULL, other, ZMQ_POLLIN, 0},
     };
     (void)zmq_poll(items, 2, timeout_ms);
+    self->quiet = false;
 }
 
 static const char *const s_suffixes[4] = {"", ".data", ".weights", ".gradients"};

@@ -41,7 +41,8 @@ void link_init(void);
 /* After link_init: as many sockets as libzmq can have (65535) in this process, instead of 1024. */
 void link_many(void);
 
-/* A bound or connected socket. A frame larger than max_frame_bytes closes the peer's connection.
+/* A bound or connected socket. A frame larger than max_frame_bytes closes the peer's connection; a
+ * server's weights go out with frames of so many. The smaller weights are, the more are queued.
  * NULL with *err naming the endpoint. Sockets belong to the thread that uses them; one made here
  * may be handed to an actor before its first use. */
 link_t *link_bind(link_role_t role, const char *endpoint, size_t max_frame_bytes, err_t *err);
@@ -51,17 +52,25 @@ void link_destroy(link_t **self_p);
 /* The libzmq socket, for polling. */
 void *link_socket(link_t *self);
 
-/* A descriptor for epoll, where there are too many sockets for zmq_poll: when it is readable,
- * link_receive until that says false. Also after each link_send, which may have used the event up.
- */
-int link_fd(link_t *self);
+/* A descriptor for epoll, where there are too many sockets for link_poll: when it is readable,
+ * link_wake, and link_receive until the link is quiet. Also after each link_send, which may have
+ * used the event up. */
+int link_fd(const link_t *self);
+void link_wake(link_t *self);
+
+/* Is there certainly no message? After link_receive has found none nothing can be there before the
+ * descriptor is readable, but for a link_send, or what the link holds back (proto/link_chaos.h).
+ * To ask libzmq costs two system calls, to ask this none. */
+bool link_quiet(const link_t *self);
 
 /* Adds to *sum what went through the link since it was made. */
 void link_traffic(const link_t *self, link_traffic_t *sum);
 
-/* zmq_poll over items[0..n); links[i] is the link of items[i], or NULL when it is no link's. A
- * message that a link holds back (proto/link_chaos.h) and that is due by then counts as readable.
- */
+/* zmq_poll for ZMQ_POLLIN over items[0..n), at most LINK_POLL_MOST; links[i] is the link of
+ * items[i], or NULL when it is no link's. A message that a link holds back (proto/link_chaos.h) and
+ * that is due by then counts as readable. Of links that are quiet it asks the descriptors alone:
+ * zmq_poll asks libzmq for each socket, twice where it waits, which is most of a small step. */
+#define LINK_POLL_MOST 8
 int link_poll(zmq_pollitem_t *items, link_t *const *links, int n, long timeout_ms);
 
 /* Where a bound socket is: the real port for ':*'. Borrowed. */

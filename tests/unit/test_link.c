@@ -506,6 +506,85 @@ static void test_a_dead_network_is_noticed_soon(void **state)
     s_close(&pair);
 }
 
+static void test_small_weights_are_queued_longer(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t frame_bytes;
+        int queue;
+    } cases[] = {{0, 4}, {200000, 64}, {1 << 20, 16}, {24000000, 4}, {SIZE_MAX, 4}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        err_t err = {{0}};
+        size_t bytes = cases[i].frame_bytes;
+        link_t *server = link_bind(LINK_WEIGHTS_SERVER, "tcp://127.0.0.1:*", bytes, &err);
+        assert_non_null(server);
+        link_t *worker = link_connect(LINK_WEIGHTS_WORKER, link_endpoint(server), bytes, &err);
+        assert_non_null(worker);
+        assert_int_equal(s_option(server, ZMQ_SNDHWM), cases[i].queue);
+        assert_int_equal(s_option(worker, ZMQ_RCVHWM), cases[i].queue);
+        link_destroy(&worker);
+        link_destroy(&server);
+    }
+}
+
+static int s_poll(link_t *link, long timeout_ms)
+{
+    zmq_pollitem_t item = {link_socket(link), 0, ZMQ_POLLIN, 0};
+    int n = link_poll(&item, &link, 1, timeout_ms);
+    assert_int_equal(item.revents, n ? ZMQ_POLLIN : 0);
+    return n;
+}
+
+static bool s_try_receive(pair_t *pair, link_t *link)
+{
+    frame_clear(&pair->frame);
+    return link_receive(link, &pair->peer, &pair->message, &pair->frame, &pair->status);
+}
+
+static void test_a_quiet_link_is_woken(void **state)
+{
+    (void)state;
+    pair_t pair;
+    s_open(&pair, LINK_CONTROL_SERVER, LINK_CONTROL_WORKER, "tcp://127.0.0.1:*");
+    assert_true(s_send_sample(pair.worker, NULL, WIRE_HELLO, NULL, 0));
+    s_receive(&pair, pair.server);
+    assert_false(s_try_receive(&pair, pair.worker));
+    assert_true(link_quiet(pair.worker));
+    assert_int_equal(s_poll(pair.worker, 0), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_true(s_send_sample(pair.server, &pair.peer, WIRE_END, NULL, 0));
+        assert_int_equal(s_poll(pair.worker, DEADLINE_MS), 1);
+        assert_false(link_quiet(pair.worker));
+        assert_int_equal(s_poll(pair.worker, DEADLINE_MS), 1); /* it is still there */
+        assert_true(s_try_receive(&pair, pair.worker));
+        assert_false(s_try_receive(&pair, pair.worker));
+        assert_true(link_quiet(pair.worker));
+    }
+    s_close(&pair);
+}
+
+/* Then its descriptor tells of it no more. */
+static void test_a_send_takes_the_news_of_a_message(void **state)
+{
+    (void)state;
+    pair_t pair;
+    s_open(&pair, LINK_CONTROL_SERVER, LINK_CONTROL_WORKER, "tcp://127.0.0.1:*");
+    assert_true(s_send_sample(pair.worker, NULL, WIRE_HELLO, NULL, 0));
+    s_receive(&pair, pair.server);
+    assert_false(s_try_receive(&pair, pair.worker));
+    assert_true(s_send_sample(pair.server, &pair.peer, WIRE_END, NULL, 0));
+    zmq_pollitem_t item = {NULL, link_fd(pair.worker), ZMQ_POLLIN, 0};
+    int events = 0;
+    while (!(events & ZMQ_POLLIN)) { /* what a send does now and then */
+        assert_int_equal(zmq_poll(&item, 1, DEADLINE_MS), 1);
+        events = s_option(pair.worker, ZMQ_EVENTS);
+    }
+    assert_true(s_send_sample(pair.worker, NULL, WIRE_BYE, NULL, 0));
+    assert_int_equal(s_poll(pair.worker, DEADLINE_MS), 1);
+    assert_true(s_try_receive(&pair, pair.worker));
+    s_close(&pair);
+}
+
 int main(void)
 {
     link_init();
@@ -521,6 +600,9 @@ int main(void)
         cmocka_unit_test(test_gradients_pass_and_are_aligned),
         cmocka_unit_test(test_garbage_is_refused_and_forgotten),
         cmocka_unit_test(test_a_dead_network_is_noticed_soon),
+        cmocka_unit_test(test_small_weights_are_queued_longer),
+        cmocka_unit_test(test_a_quiet_link_is_woken),
+        cmocka_unit_test(test_a_send_takes_the_news_of_a_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
