@@ -144,10 +144,37 @@ static link_t *s_new(link_role_t role, size_t max_frame_bytes)
     return self;
 }
 
+static bool s_starts(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+static bool s_is_local(const char *endpoint)
+{
+    return s_starts(endpoint, "ipc://") || s_starts(endpoint, "inproc://");
+}
+
+/* The port of tcp://host:port, which follows *colon: up to `most`, or '*', which is 0, if `any`. -1
+ * with *err for all else. */
+static long s_port(const char *endpoint, long most, bool any, const char **colon, err_t *err)
+{
+    char *rest = NULL;
+    *colon = strrchr(endpoint, ':');
+    if (!s_starts(endpoint, "tcp://") || !*colon || *colon <= endpoint + 6)
+        return err_set(err, "'%s' is no endpoint, expected tcp://HOST:PORT or ipc://PATH", endpoint);
+    if (any && strcmp(*colon + 1, "*") == 0)
+        return 0;
+    long port = strtol(*colon + 1, &rest, 10);
+    if (rest == *colon + 1 || *rest || port < 1 || port > most)
+        return err_set(err, "'%s' has port '%s', expected 1 to %ld%s", endpoint, *colon + 1, most,
+                       any ? " or *" : "");
+    return port;
+}
+
 /* The path of an ipc endpoint, "" for others. */
 static const char *s_path(const char *endpoint)
 {
-    return strncmp(endpoint, "ipc://", 6) == 0 && endpoint[6] != '@' ? endpoint + 6 : "";
+    return s_starts(endpoint, "ipc://") && endpoint[6] != '@' ? endpoint + 6 : "";
 }
 
 /* Does a process listen on the socket of that path? libzmq would take it away from it. */
@@ -185,6 +212,9 @@ link_t *link_bind(link_role_t role, const char *endpoint, size_t max_frame_bytes
 
 link_t *link_connect(link_role_t role, const char *endpoint, size_t max_frame_bytes, err_t *err)
 {
+    const char *colon;
+    if (!s_is_local(endpoint) && s_port(endpoint, 65535, false, &colon, err) < 0)
+        return NULL;
     link_t *self = s_new(role, max_frame_bytes);
     if (zsock_connect(self->socket, "%s", endpoint) < 0) {
         err_set(err, "%s: cannot connect the %s plane: %s", endpoint, s_roles[role].plane,
@@ -491,31 +521,22 @@ void link_wait(link_t *self, int other, int timeout_ms)
 
 static const char *const s_suffixes[4] = {"", ".data", ".weights", ".gradients"};
 
-static bool s_starts(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
-
 int link_planes(const char *bind, char planes[4][LINK_ENDPOINT_SIZE], err_t *err)
 {
+    const char *colon;
     size_t room = LINK_ENDPOINT_SIZE - 16;
     if (strlen(bind) > room)
         return err_set(err, "%s: longer than %zu characters", bind, room);
-    if (s_starts(bind, "ipc://") || s_starts(bind, "inproc://")) {
+    if (s_is_local(bind)) {
         for (int i = 0; i < 4; i++)
             (void)snprintf(planes[i], LINK_ENDPOINT_SIZE, "%s%s", bind, s_suffixes[i]);
         return 0;
     }
-    const char *colon = strrchr(bind, ':');
-    if (!s_starts(bind, "tcp://") || !colon || colon < bind + 6)
-        return err_set(err, "'%s' is no endpoint, expected tcp://HOST:PORT or ipc://PATH", bind);
-    char *rest = NULL;
-    long port = strtol(colon + 1, &rest, 10);
-    bool any = strcmp(colon + 1, "*") == 0;
-    if (!any && (rest == colon + 1 || *rest || port < 1 || port > 65532))
-        return err_set(err, "'%s' has port '%s', expected 1 to 65532 or *", bind, colon + 1);
+    long port = s_port(bind, 65532, true, &colon, err);
+    if (port < 0)
+        return -1;
     for (int i = 0; i < 4; i++) {
-        if (any)
+        if (port == 0)
             (void)snprintf(planes[i], LINK_ENDPOINT_SIZE, "%s", bind);
         else
             (void)snprintf(planes[i], LINK_ENDPOINT_SIZE, "%.*s:%ld", (int)(colon - bind), bind,

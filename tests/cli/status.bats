@@ -141,8 +141,8 @@ END
     endpoint=ipc://$work/control
     start_reporter good --version 2
     refused 'speaks protocol version 2, expected 1'
-    endpoint=nonsense
-    refused 'cannot connect the control plane: Invalid argument'
+    run -1 --separate-stderr "$DROVER" status nonsense
+    [ "$stderr" = "drover status: 'nonsense' is no endpoint, expected tcp://HOST:PORT or ipc://PATH" ]
 }
 
 @test "--watch ends when the answers end, and when nobody reads them" {

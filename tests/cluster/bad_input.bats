@@ -196,7 +196,8 @@ TABLE
         refused 2 "drover server: server.bind: '$bind' .*expected .*" \
             "$DROVER" server --data "$data" --output out --bind "$bind"
     done
-    refused 1 'drover worker: nonsense: cannot connect the control plane: .*' "$DROVER" worker nonsense
+    refused 1 "drover worker: 'nonsense' is no endpoint, expected tcp://HOST:PORT or ipc://PATH" \
+        "$DROVER" worker nonsense
     # what another server has is left alone
     run ! has_ended first
 }

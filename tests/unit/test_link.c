@@ -141,10 +141,24 @@ static void test_an_endpoint_in_use(void **state)
     scratch_assert_contains(err.text, "tcp://no.such.host.invalid:1: cannot bind the data plane: ");
     assert_null(link_bind(LINK_DATA_SERVER, "ipc:///no/such/folder/x", 0, &err));
     scratch_assert_contains(err.text, "ipc:///no/such/folder/x: cannot bind the data plane: ");
-    assert_null(link_connect(LINK_CONTROL_WORKER, "10.0.0.1:5570", 0, &err));
-    scratch_assert_contains(err.text, "10.0.0.1:5570: cannot connect the control plane: ");
     link_destroy(&first);
     link_destroy(&first);
+}
+
+static void test_endpoints_that_cannot_be_connected_to(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"10.0.0.1:5570", "'10.0.0.1:5570' is no endpoint, expected tcp://HOST:PORT or ipc://PATH"},
+        {"tcp://h:*", "'tcp://h:*' has port '*', expected 1 to 65535"},
+        {"tcp://h:65536", "'tcp://h:65536' has port '65536', expected 1 to 65535"},
+        {"tcp://*:1", "tcp://*:1: cannot connect the control plane: Invalid argument"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        err_t err = {{0}};
+        assert_null(link_connect(LINK_CONTROL_WORKER, cases[i][0], 0, &err));
+        assert_string_equal(err.text, cases[i][1]);
+    }
 }
 
 /* A socket of the file system belongs to who listens on it; what a dead process left is replaced.
@@ -592,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_planes_of_an_endpoint),
         cmocka_unit_test(test_names_of_planes),
         cmocka_unit_test(test_an_endpoint_in_use),
+        cmocka_unit_test(test_endpoints_that_cannot_be_connected_to),
         scratch_test(test_takes_no_ipc_endpoint_away),
         cmocka_unit_test(test_raises_the_limit_of_descriptors),
         cmocka_unit_test(test_frames_keep_their_digest),
