@@ -68,11 +68,13 @@ rowcache_t *rowcache_new(uint32_t n_rows, uint32_t n_inputs)
 {
     size_t image_bytes = (size_t)n_rows * n_inputs;
     size_t memory_bytes = image_bytes + n_rows;
+    /* In small pages: their faults pass while other rows are computed with, whereas a large one
+     * waits until 2 MB are cleared, and first found where a virtual machine's host has them
+     * elsewhere. */
     void *memory = mmap(NULL, memory_bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return NULL;
-    (void)madvise(memory, memory_bytes, MADV_HUGEPAGE); /* fewer page faults, where it can */
     rowcache_t *self = s_new(n_rows, n_inputs);
     if (!self) {
         munmap(memory, memory_bytes);
