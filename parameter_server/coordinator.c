@@ -392,6 +392,11 @@ void coordinator_fetch(coordinator_t *self, const wire_peer_t *peer, wire_status
     dispatcher_fetch(self->dispatcher, peer, status, in);
 }
 
+const float *coordinator_held(const coordinator_t *self, const wire_t *in, size_t frame_bytes)
+{
+    return dispatcher_held(self->dispatcher, in, frame_bytes);
+}
+
 void coordinator_partial(coordinator_t *self, wire_status_t status, const wire_t *in,
                          frame_t *frame)
 {

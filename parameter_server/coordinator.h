@@ -36,6 +36,8 @@ void coordinator_control(coordinator_t *self, const wire_peer_t *peer, wire_stat
                          const wire_t *in);
 void coordinator_fetch(coordinator_t *self, const wire_peer_t *peer, wire_status_t status,
                        const wire_t *in);
+/* See dispatcher_held. */
+const float *coordinator_held(const coordinator_t *self, const wire_t *in, size_t frame_bytes);
 void coordinator_partial(coordinator_t *self, wire_status_t status, const wire_t *in,
                          frame_t *frame);
 

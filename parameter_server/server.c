@@ -87,6 +87,12 @@ static void s_evaluated(void *context, const trial_result_t *result)
     zsock_send(self->pipe, "ip", (int)SERVER_EVALUATED, (void *)copy);
 }
 
+/* link_held_t */
+static const float *s_held(void *context, const wire_t *message, size_t frame_size)
+{
+    return coordinator_held(((server_t *)context)->coordinator, message, frame_size);
+}
+
 /* After the coordinator has begun the next step: nobody waits for it then. */
 static void s_tell(server_t *self)
 {
@@ -159,6 +165,7 @@ server_t *server_new(server_job_t *job, err_t *err)
     link_plane_name(control, link_endpoint(self->links.gradients), planes.gradients);
     self->coordinator = coordinator_new(job, &ports, &planes);
     link_traffic(self->links.weights, &self->published); /* of earlier jobs */
+    link_add_to(self->links.gradients, s_held, self);
     return self;
 }
 
@@ -184,6 +191,8 @@ void server_end(server_t **self_p, server_links_t *links)
         return;
     if (self->actor)
         s_end_actor(self);
+    if (self->links.gradients)
+        link_add_to(self->links.gradients, NULL, NULL);
     coordinator_destroy(&self->coordinator);
     wire_clear(&self->in);
     *links = self->links;

@@ -381,6 +381,11 @@ void forwarder_fetch(forwarder_t *self, const wire_peer_t *peer, wire_status_t s
     dispatcher_fetch(self->dispatcher, peer, status, in);
 }
 
+const float *forwarder_held(const forwarder_t *self, const wire_t *in, size_t frame_bytes)
+{
+    return self->dispatcher ? dispatcher_held(self->dispatcher, in, frame_bytes) : NULL;
+}
+
 void forwarder_partial(forwarder_t *self, wire_status_t status, const wire_t *in, frame_t *frame)
 {
     if (!self->dispatcher)

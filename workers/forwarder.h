@@ -55,6 +55,7 @@ void forwarder_control(forwarder_t *self, const wire_peer_t *peer, wire_status_t
                        const wire_t *in);
 void forwarder_fetch(forwarder_t *self, const wire_peer_t *peer, wire_status_t status,
                      const wire_t *in);
+const float *forwarder_held(const forwarder_t *self, const wire_t *in, size_t frame_bytes);
 void forwarder_partial(forwarder_t *self, wire_status_t status, const wire_t *in, frame_t *frame);
 
 /* After messages were handed in, and when forwarder_timeout_ms is over. */

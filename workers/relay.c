@@ -148,6 +148,12 @@ static void s_drain_below(relay_t *self)
     }
 }
 
+/* link_held_t */
+static const float *s_held(void *context, const wire_t *message, size_t frame_size)
+{
+    return forwarder_held(((relay_t *)context)->forwarder, message, frame_size);
+}
+
 static void s_say_waits(relay_t *self)
 {
     int64_t now_ms = clock_ms();
@@ -244,5 +250,6 @@ actor_t *relay_new(const relay_config_t *config, char bound[LINK_ENDPOINT_SIZE],
         s_set_up,
     };
     self->forwarder = forwarder_new(&hello, config->endpoint, config->data, incarnation, &ports);
+    link_add_to(self->gradients, s_held, self);
     return actor_new(&kind, self);
 }

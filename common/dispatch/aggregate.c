@@ -99,6 +99,16 @@ bool aggregate_insert(aggregate_t *self, node_t node, partial_t *partial)
     return reduce_insert(self->tree, node, partial);
 }
 
+const float *aggregate_held(const aggregate_t *self, node_t node)
+{
+    return node_valid(node, self->n_blocks) ? reduce_held(self->tree, node) : NULL;
+}
+
+void aggregate_insert_added(aggregate_t *self, node_t node, partial_t *partial)
+{
+    reduce_insert_added(self->tree, node, partial);
+}
+
 const reduce_t *aggregate_tree(const aggregate_t *self)
 {
     return self->tree;

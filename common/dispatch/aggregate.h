@@ -36,6 +36,10 @@ int aggregate_check(aggregate_t *self, node_t node, const partial_t *partial, si
 /* Takes a partial that is fit to count, in any case. False: its blocks are counted already. */
 bool aggregate_insert(aggregate_t *self, node_t node, partial_t *partial);
 
+/* See reduce_held, reduce_insert_added; NULL also for a node that is not in the tree. */
+const float *aggregate_held(const aggregate_t *self, node_t node);
+void aggregate_insert_added(aggregate_t *self, node_t node, partial_t *partial);
+
 /* The ledger, borrowed. */
 const reduce_t *aggregate_tree(const aggregate_t *self);
 

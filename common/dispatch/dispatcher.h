@@ -91,6 +91,11 @@ void dispatcher_fetch(dispatcher_t *self, const wire_peer_t *peer, wire_status_t
                       const wire_t *in);
 void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *in, frame_t *frame);
 
+/* The vector that the partial of this header would be added to at once, which is as long as its
+ * frame; NULL when there is none. Where the frame holds that sum already `in` says so (see
+ * link_add_to): then dispatcher_partial must be the next call. */
+const float *dispatcher_held(const dispatcher_t *self, const wire_t *in, size_t frame_bytes);
+
 /* Begins a step: the n wanted nodes are planned over the active workers, and all of these get the
  * weights, whose frame is shared. What is left of the step before is dropped. */
 void dispatcher_begin(dispatcher_t *self, uint32_t step, frame_t *weights, const node_t *wanted,

@@ -107,12 +107,15 @@ static void s_note_first(dispatcher_t *self, member_t *member)
 }
 
 /* A partial that is fit to count: into the tree, or to the other copies of its node. */
-static void s_take(dispatcher_t *self, const wire_partial_t *sent, partial_t *partial)
+static void s_take(dispatcher_t *self, const wire_partial_t *sent, bool added, partial_t *partial)
 {
-    bool counts = false;
+    bool counts = added;
     switch (audit_place(self->audit, sent->node)) {
     case AUDIT_OUTSIDE:
-        counts = aggregate_insert(self->aggregate, sent->node, partial);
+        if (added)
+            aggregate_insert_added(self->aggregate, sent->node, partial);
+        else
+            counts = aggregate_insert(self->aggregate, sent->node, partial);
         break;
     case AUDIT_INSIDE:
         counts = audit_offer(self->audit, sent->worker, sent->node, partial);
@@ -163,6 +166,18 @@ static bool s_believe_wild(dispatcher_t *self, const member_t *member)
                  another ? "two workers have sent numbers that are not finite"
                          : "the only worker goes on sending numbers that are not finite");
     return self->wild;
+}
+
+const float *dispatcher_held(const dispatcher_t *self, const wire_t *in, size_t frame_bytes)
+{
+    node_t node = in->partial.node;
+    uint32_t n_blocks = sampler_blocks(&self->job.sampler);
+    if (in->type != WIRE_PARTIAL || in->run != self->job.run ||
+        in->incarnation != self->job.incarnation || in->step != self->step || !self->running ||
+        frame_bytes != self->n_params * sizeof(float) || !node_valid(node, n_blocks) ||
+        audit_place(self->audit, node) != AUDIT_OUTSIDE)
+        return NULL;
+    return aggregate_held(self->aggregate, node);
 }
 
 /* One partial into the tree, or why not. */
@@ -227,7 +242,7 @@ void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *
         r = err_set(&err, "node (%u,%u) has a cost or gradient that is not finite",
                     sent->node.level, sent->node.index);
     if (r == 0)
-        s_take(self, sent, &partial);
+        s_take(self, sent, in->added, &partial);
     else {
         partial_release(&partial);
         s_refuse_partial(self, member, err.text);

@@ -28,6 +28,11 @@ uint64_t digest_floats(const float *a, size_t n, bool *finite)
     return s_table()->floats(a, n, finite);
 }
 
+uint64_t digest_add(float *a, const float *held, size_t n, bool *finite)
+{
+    return s_table()->add(a, held, n, finite);
+}
+
 uint64_t digest_descend(float *out, const float *w, const float *g, float scale, size_t n,
                         bool *finite)
 {

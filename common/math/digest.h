@@ -16,6 +16,9 @@ uint64_t digest_bytes(const void *bytes, size_t size);
 /* The digest of a(n); *finite: there is no NaN and no infinity in it. */
 uint64_t digest_floats(const float *a, size_t n, bool *finite);
 
+/* The same of a(n) as it was before held(n), another vector, was added to it: a = held + a. */
+uint64_t digest_add(float *a, const float *held, size_t n, bool *finite);
+
 /* vec_descend, and digest_floats of out(n). out may be w or g. */
 uint64_t digest_descend(float *out, const float *w, const float *g, float scale, size_t n,
                         bool *finite);

@@ -30,6 +30,7 @@ typedef uint32_t bits_t __attribute__((vector_size(VECTOR * 4), aligned(4), may_
 
 typedef enum {
     LOOK,    /* at a */
+    ADD,     /* the same, before out, which is a, = b + a */
     DESCEND, /* out = a - scale b, to be digested and looked at */
 } work_t;
 
@@ -54,7 +55,8 @@ BODY const floats_t *s_in(const float *place)
     return (const void *)place;
 }
 
-/* The floats [i, i + STRIPE), but for the digest. */
+/* The floats [i, i + STRIPE), but for the digest, which is made before them when they are added to
+ * and after them when they are made. */
 BODY void s_stripe(work_t work, const vectors_t *v, size_t i, bits_t *wild)
 {
     for (size_t end = i + STRIPE; i < end; i += VECTOR) {
@@ -62,8 +64,12 @@ BODY void s_stripe(work_t work, const vectors_t *v, size_t i, bits_t *wild)
             floats_t x = *s_in(v->a + i) - v->scale * *s_in(v->b + i);
             *s_at(v->out + i) = x;
             *wild |= WILD((bits_t)x);
-        } else
-            *wild |= WILD(*(const bits_t *)(const void *)(v->a + i));
+        } else {
+            floats_t x = *s_in(v->a + i);
+            *wild |= WILD((bits_t)x);
+            if (work == ADD)
+                *s_at(v->out + i) = *s_in(v->b + i) + x;
+        }
     }
 }
 
@@ -75,8 +81,8 @@ BODY void s_rest(work_t work, const vectors_t *v, size_t i, size_t n, bits_t *wi
         float x = work == DESCEND ? v->a[i] - v->scale * v->b[i] : v->a[i];
         memcpy(&bits, &x, sizeof(bits));
         (*wild)[0] |= WILD(bits);
-        if (work == DESCEND)
-            v->out[i] = x;
+        if (work != LOOK)
+            v->out[i] = work == ADD ? v->b[i] + x : x;
     }
 }
 
@@ -96,25 +102,32 @@ BODY uint64_t s_work(work_t work, const vectors_t *v, size_t n, bool *finite)
     const xxh_u8 *secret = XXH3_kSecret;
     size_t size = n * sizeof(float), at = 0;
     bits_t wild = {0};
+    char last[XXH_STRIPE_LEN]; /* it reaches back into the stripe before it */
     if (size <= SHORT) {
+        uint64_t before = work == ADD ? XXH3_64bits(data, size) : 0;
         s_rest(work, v, 0, n, &wild);
         *finite = s_none(&wild);
-        return XXH3_64bits(data, size);
+        return work == ADD ? before : XXH3_64bits(data, size);
     }
+    if (work == ADD)
+        memcpy(last, data + size - sizeof(last), sizeof(last));
     XXH_ALIGN(XXH_ACC_ALIGN) xxh_u64 acc[XXH_ACC_NB] = XXH3_INIT_ACC;
     size_t n_stripes = (size - 1) / XXH_STRIPE_LEN;
     while (at < n_stripes) {
         size_t left = n_stripes - at, some = left < KEYS ? left : KEYS;
         for (size_t key = 0; key < some; key++, at++) {
             const float *stripe = floats + at * STRIPE;
-            s_stripe(work, v, at * STRIPE, &wild);
+            if (work != ADD)
+                s_stripe(work, v, at * STRIPE, &wild);
             XXH3_accumulate_512(acc, stripe, secret + key * XXH_SECRET_CONSUME_RATE);
+            if (work == ADD)
+                s_stripe(work, v, at * STRIPE, &wild);
         }
         if (some == KEYS)
             XXH3_scrambleAcc(acc, secret + sizeof(XXH3_kSecret) - XXH_STRIPE_LEN);
     }
     s_rest(work, v, at * STRIPE, n, &wild);
-    XXH3_accumulate_512(acc, data + size - XXH_STRIPE_LEN,
+    XXH3_accumulate_512(acc, work == ADD ? last : data + size - XXH_STRIPE_LEN,
                         secret + sizeof(XXH3_kSecret) - XXH_STRIPE_LEN - XXH_SECRET_LASTACC_START);
     *finite = s_none(&wild);
     return XXH3_mergeAccs(acc, secret + XXH_SECRET_MERGEACCS_START, size * XXH_PRIME64_1);
@@ -144,6 +157,12 @@ static uint64_t s_look(const float *a, size_t n, bool *finite)
     return s_work(LOOK, &v, n, finite);
 }
 
+static uint64_t s_add(float *a, const float *held, size_t n, bool *finite)
+{
+    vectors_t v = {.out = a, .a = a, .b = held};
+    return s_work(ADD, &v, n, finite);
+}
+
 static uint64_t s_descend(float *out, const float *w, const float *g, float scale, size_t n,
                           bool *finite)
 {
@@ -152,4 +171,4 @@ static uint64_t s_descend(float *out, const float *w, const float *g, float scal
     return s_work(DESCEND, &v, n, finite);
 }
 
-const digest_table_t TABLE = {s_bytes, s_pieces, s_look, s_descend};
+const digest_table_t TABLE = {s_bytes, s_pieces, s_look, s_add, s_descend};

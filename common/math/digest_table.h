@@ -12,6 +12,7 @@ typedef struct {
     uint64_t (*bytes)(const void *bytes, size_t size);
     uint64_t (*pieces)(digest_piece_t *piece, void *context, size_t n);
     uint64_t (*floats)(const float *a, size_t n, bool *finite);
+    uint64_t (*add)(float *a, const float *held, size_t n, bool *finite);
     uint64_t (*descend)(float *out, const float *w, const float *g, float scale, size_t n,
                         bool *finite);
 } digest_table_t;

@@ -40,12 +40,17 @@ void partial_release(partial_t *partial)
     memset(partial, 0, sizeof(*partial));
 }
 
+static void s_add_figures(partial_t *to, const partial_t *from)
+{
+    to->cost += from->cost;
+    to->correct += from->correct;
+    to->rows += from->rows;
+}
+
 void partial_add(partial_t *left, partial_t *right, size_t n_params)
 {
     vec_add(left->gradient, right->gradient, n_params);
-    left->cost += right->cost;
-    left->correct += right->correct;
-    left->rows += right->rows;
+    s_add_figures(left, right);
     partial_release(right);
 }
 
@@ -268,21 +273,59 @@ static void s_rise(reduce_t *self, node_t node, uint32_t wanted_level)
     }
 }
 
+/* The partial of a node whose blocks are counted. */
+static void s_put(reduce_t *self, node_t node, partial_t *partial)
+{
+    slot_t *slot = s_slot(self, node);
+    slot->partial = *partial;
+    slot->held = true;
+    memset(partial, 0, sizeof(*partial));
+    s_rise(self, node, s_wanted_over(self, node)->node.level);
+}
+
+static void s_count(reduce_t *self, node_t node)
+{
+    uint32_t first, end;
+    node_range(node, self->n_blocks, &first, &end);
+    self->n_done += end - first - s_clear_below(self, node);
+}
+
 bool reduce_insert(reduce_t *self, node_t node, partial_t *partial)
 {
     if (reduce_complete(self, node)) {
         partial_release(partial);
         return false;
     }
-    uint32_t first, end;
-    node_range(node, self->n_blocks, &first, &end);
-    self->n_done += end - first - s_clear_below(self, node);
-    slot_t *slot = s_slot(self, node);
-    slot->partial = *partial;
-    slot->held = true;
-    memset(partial, 0, sizeof(*partial));
-    s_rise(self, node, s_wanted_over(self, node)->node.level);
+    s_count(self, node);
+    s_put(self, node, partial);
     return true;
+}
+
+/* The slot of the node's sibling, held, whose sum with it is wanted; NULL when there is none. */
+static slot_t *s_held_sibling(const reduce_t *self, node_t node)
+{
+    node_t sibling = {node.level, node.index ^ 1};
+    if (reduce_complete(self, node) || node.level == s_wanted_over(self, node)->node.level ||
+        !node_valid(sibling, self->n_blocks))
+        return NULL;
+    slot_t *slot = s_slot(self, sibling);
+    return slot->held ? slot : NULL;
+}
+
+const float *reduce_held(const reduce_t *self, node_t node)
+{
+    const slot_t *slot = s_held_sibling(self, node);
+    return slot ? slot->partial.gradient : NULL;
+}
+
+void reduce_insert_added(reduce_t *self, node_t node, partial_t *partial)
+{
+    slot_t *sibling = s_held_sibling(self, node);
+    assert(sibling);
+    s_count(self, node);
+    s_add_figures(partial, &sibling->partial); /* sums of two are the same in both orders */
+    s_empty(sibling);
+    s_put(self, (node_t){node.level + 1, node.index / 2}, partial);
 }
 
 bool reduce_take(reduce_t *self, node_t *node, partial_t *partial)

@@ -79,6 +79,14 @@ bool reduce_complete(const reduce_t *self, node_t node);
  * same sum in pieces, are released) and sums run up as far as siblings are there: true. */
 bool reduce_insert(reduce_t *self, node_t node, partial_t *partial);
 
+/* The gradient that a valid node's would be added to at once: that of its sibling, when that is
+ * there and both are missing in what is wanted. NULL when there is none. Borrowed. */
+const float *reduce_held(const reduce_t *self, node_t node);
+
+/* As reduce_insert, of a partial to whose gradient that of reduce_held, which must be there, was
+ * added before. */
+void reduce_insert_added(reduce_t *self, node_t node, partial_t *partial);
+
 /* Hands out the partial of a wanted node that is complete, lowest block first, which stays
  * complete; the caller then owns it. False when there is none. */
 bool reduce_take(reduce_t *self, node_t *node, partial_t *partial);

@@ -29,6 +29,8 @@ struct link {
     wire_buffer_t *buffer; /* owned */
     link_chaos_t *chaos;   /* owned; NULL without a plan of faults */
     frame_t header;        /* the last received */
+    link_held_t *held;     /* NULL for none */
+    void *held_context;    /* borrowed */
     link_traffic_t traffic;
     char endpoint[LINK_ENDPOINT_SIZE];
     char path[LINK_ENDPOINT_SIZE]; /* of a bound ipc socket; "" for others */
@@ -244,6 +246,12 @@ void link_destroy(link_t **self_p)
 void *link_socket(link_t *self)
 {
     return zsock_resolve(self->socket);
+}
+
+void link_add_to(link_t *self, link_held_t *held, void *context)
+{
+    self->held = held;
+    self->held_context = context;
 }
 
 int link_fd(const link_t *self)
@@ -481,6 +489,16 @@ static void s_align(frame_t *frame)
     frame_move(frame, &aligned);
 }
 
+/* Is the frame what the header says? Adds it to what is held for it. */
+static wire_status_t s_check(link_t *self, wire_t *message, frame_t *frame)
+{
+    const float *held = NULL;
+    if (self->held && frame->present)
+        held = self->held(self->held_context, message, frame_size(frame));
+    return held ? wire_check_and_add(message, frame_data(frame), frame_size(frame), held)
+                : wire_check_frame(message, frame_data(frame), frame_size(frame), frame->present);
+}
+
 bool link_receive(link_t *self, wire_peer_t *peer, wire_t *message, frame_t *frame,
                   wire_status_t *status)
 {
@@ -501,10 +519,10 @@ bool link_receive(link_t *self, wire_peer_t *peer, wire_t *message, frame_t *fra
                         : WIRE_BAD_BYTES;
     s_align(frame);
     if (*status == WIRE_OK)
-        *status = wire_check_frame(message, frame_data(frame), frame_size(frame), frame->present);
+        *status = s_check(self, message, frame);
     if (*status != WIRE_OK)
         frame_clear(frame);
-    else if (frame->present)
+    else if (frame->present && !message->added)
         frame_set_digest(frame, message->frame_digest);
     return true;
 }

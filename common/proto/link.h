@@ -73,6 +73,13 @@ void link_traffic(const link_t *self, link_traffic_t *sum);
 #define LINK_POLL_MOST 8
 int link_poll(zmq_pollitem_t *items, link_t *const *links, int n, long timeout_ms);
 
+/* What a frame of floats is to be added to: a vector as long, or NULL. Asked for with a message's
+ * header, and the frame's size, before the frame is checked; the sum then stands in the frame. So a
+ * vector is gone over once and not twice. The vector is only read, and a frame that turns out to
+ * be damaged is thrown away as ever. NULL: nothing. */
+typedef const float *link_held_t(void *context, const wire_t *message, size_t frame_size);
+void link_add_to(link_t *self, link_held_t *held, void *context);
+
 /* Where a bound socket is: the real port for ':*'. Borrowed. */
 const char *link_endpoint(const link_t *self);
 

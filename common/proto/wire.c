@@ -1,6 +1,7 @@
 /* See wire.h: the types of messages, and what is the same both ways. */
 #include "proto/wire.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,6 +114,7 @@ uint64_t wire_digest(const void *bytes, size_t size)
 
 wire_status_t wire_check_frame(wire_t *message, const void *frame, size_t frame_size, bool present)
 {
+    message->added = false;
     if (present != wire_has_frame(message->type))
         return WIRE_BAD_FRAME;
     if (!present)
@@ -121,5 +123,14 @@ wire_status_t wire_check_frame(wire_t *message, const void *frame, size_t frame_
     message->finite = false;
     uint64_t digest = floats ? digest_floats(frame, frame_size / sizeof(float), &message->finite)
                              : wire_digest(frame, frame_size);
+    return digest == message->frame_digest ? WIRE_OK : WIRE_BAD_FRAME;
+}
+
+wire_status_t wire_check_and_add(wire_t *message, float *frame, size_t frame_size,
+                                 const float *held)
+{
+    assert(wire_has_frame(message->type) && message->type != WIRE_ROWS);
+    message->added = true;
+    uint64_t digest = digest_add(frame, held, frame_size / sizeof(float), &message->finite);
     return digest == message->frame_digest ? WIRE_OK : WIRE_BAD_FRAME;
 }

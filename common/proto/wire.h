@@ -213,6 +213,7 @@ typedef struct {
     uint32_t step;
     uint64_t frame_digest; /* decoded only */
     bool finite;           /* wire_check_frame's: no NaN and no infinity among the frame's floats */
+    bool added;            /* the same: another vector was added to them since */
     union {
         wire_hello_t hello;
         wire_welcome_t welcome;
@@ -262,7 +263,12 @@ wire_status_t wire_decode(wire_buffer_t *buffer, const void *header, size_t head
 uint64_t wire_digest(const void *bytes, size_t size);
 
 /* Is a frame there just when the type has one, and is it the bytes that were sent? Sets
- * message->finite of floats, which must be aligned. */
+ * message->finite of floats, which must be aligned, and message->added: false. */
 wire_status_t wire_check_frame(wire_t *message, const void *frame, size_t frame_size, bool present);
+
+/* The same for a frame of floats, to which `held`, as many, is added on the way: message->added is
+ * true. With a status other than WIRE_OK the frame is spoilt; `held` is never written to. */
+wire_status_t wire_check_and_add(wire_t *message, float *frame, size_t frame_size,
+                                 const float *held);
 
 #endif

@@ -76,12 +76,19 @@ static void s_send(world_t *self, event_kind_t kind, int peer, const wire_t *mes
         frame_clear(frame);
 }
 
-static wire_status_t s_open(world_t *self, const event_t *event, frame_t *frame)
+/* As link_receive does: `held` is that of whom the message reaches, or NULL. */
+static wire_status_t s_open(world_t *self, const event_t *event, link_held_t *held, void *context,
+                            frame_t *frame)
 {
+    const float *sum = NULL;
     wire_status_t status = wire_decode(self->codec, event->header, event->header_size, &self->in);
     *frame = (frame_t){.present = false};
     if (event->frame)
         frame_copy_of(frame, event->frame, event->frame_size);
+    if (status == WIRE_OK && held && frame->present)
+        sum = held(context, &self->in, frame_size(frame));
+    if (sum)
+        return wire_check_and_add(&self->in, frame_data(frame), frame_size(frame), sum);
     if (status == WIRE_OK)
         status = wire_check_frame(&self->in, frame_data(frame), frame_size(frame), frame->present);
     return status;
@@ -444,7 +451,7 @@ static void s_to_peer(world_t *self, const event_t *event)
     if (!peer->alive || event->life != peer->life || event->connection != peer->connection)
         return; /* its connection is gone */
     frame_t frame;
-    bool ok = s_open(self, event, &frame) == WIRE_OK;
+    bool ok = s_open(self, event, NULL, NULL, &frame) == WIRE_OK;
     bool rows = self->in.type == WIRE_ROWS;
     if (ok && peer->relay && rows)
         (void)forwarder_rows(peer->forwarder, &self->in, frame_data(&frame), frame_size(&frame));
@@ -489,6 +496,17 @@ static void s_to_relay(world_t *self, peer_t *relay, event_kind_t kind, const wi
     s_tick_relay(self, relay);
 }
 
+/* link_held_t */
+static const float *s_held_by_server(void *context, const wire_t *message, size_t frame_size)
+{
+    return coordinator_held(context, message, frame_size);
+}
+
+static const float *s_held_by_relay(void *context, const wire_t *message, size_t frame_size)
+{
+    return forwarder_held(context, message, frame_size);
+}
+
 static void s_to_parent(world_t *self, const event_t *event)
 {
     const peer_t *peer = &self->peers[event->peer];
@@ -498,7 +516,9 @@ static void s_to_parent(world_t *self, const event_t *event)
         return;
     memcpy(from.bytes, &peer->connection, 4); /* that of now: a queue outlives a reconnection */
     frame_t frame;
-    wire_status_t status = s_open(self, event, &frame);
+    wire_status_t status = event->kind != EVENT_GRADIENT ? s_open(self, event, NULL, NULL, &frame)
+                           : relay ? s_open(self, event, s_held_by_relay, relay->forwarder, &frame)
+                                   : s_open(self, event, s_held_by_server, self->server, &frame);
     if (relay)
         s_to_relay(self, relay, event->kind, &from, status, &frame);
     else

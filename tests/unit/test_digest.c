@@ -21,7 +21,7 @@ static const size_t s_sizes[] = {0,   1,   3,   16,   60,   61,   64,   65,   25
 typedef struct {
     float w[MOST + 1]; /* used from 0 and from 1: aligned well and badly */
     float g[MOST + 1];
-    float out[MOST + 1];
+    float out[MOST + 2];
     float expected[MOST + 1];
 } vectors_t;
 
@@ -75,6 +75,38 @@ static void s_check_floats(vectors_t *v)
                 assert_true(digest_floats(v->w + from, n, &finite) != expected);
                 assert_false(finite);
                 v->w[from + at] = kept;
+            }
+        }
+    }
+}
+
+static void s_check_add(vectors_t *v)
+{
+    static const float wild[] = {INFINITY, -INFINITY, NAN};
+    bool finite;
+    for (size_t i = 0; i < N_SIZES; i++) {
+        size_t n = s_sizes[i], size = n * sizeof(float);
+        for (size_t from = 0; from < 2; from++) {
+            float *held = v->w + from, *arrived = v->out + from;
+            memcpy(v->expected, held, size);
+            vec_add(v->expected, v->g + from, n);
+            memcpy(arrived, v->g + from, size);
+            arrived[n] = 7; /* is not touched */
+            assert_true(digest_add(arrived, held, n, &finite) == XXH3_64bits(v->g + from, size));
+            assert_true(finite);
+            assert_memory_equal(arrived, v->expected, size);
+            assert_true(arrived[n] == 7);
+            for (size_t at = 0; at < n; at = at * 2 + 1) {
+                memcpy(arrived, v->g + from, size);
+                arrived[at] = wild[at % 3];
+                (void)digest_add(arrived, held, n, &finite);
+                assert_false(finite);
+                memcpy(arrived, v->g + from, size);
+                float kept = held[at];
+                held[at] = wild[at % 3]; /* the other vector is not looked at */
+                (void)digest_add(arrived, held, n, &finite);
+                assert_true(finite);
+                held[at] = kept;
             }
         }
     }
@@ -166,6 +198,12 @@ static void test_floats_are_digested_and_looked_at(void **state)
     s_on_each_path(s_check_floats);
 }
 
+static void test_what_is_added_to_is_digested_as_it_was(void **state)
+{
+    (void)state;
+    s_on_each_path(s_check_add);
+}
+
 static void test_pieces_are_digested(void **state)
 {
     (void)state;
@@ -183,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes_have_the_digest_of_the_library),
         cmocka_unit_test(test_floats_are_digested_and_looked_at),
+        cmocka_unit_test(test_what_is_added_to_is_digested_as_it_was),
         cmocka_unit_test(test_pieces_are_digested),
         cmocka_unit_test(test_descent_is_digested),
     };

@@ -541,6 +541,61 @@ static void test_small_weights_are_queued_longer(void **state)
     }
 }
 
+#define N_HELD 300
+
+/* link_held_t */
+static const float *s_held(void *context, const wire_t *message, size_t frame_size)
+{
+    assert_int_equal(message->type, WIRE_PARTIAL);
+    return frame_size == N_HELD * sizeof(float) ? context : NULL;
+}
+
+static void s_send_values(link_t *link, float first, size_t n, bool damaged)
+{
+    wire_t message = wire_sample(WIRE_PARTIAL);
+    frame_t frame = {.present = false};
+    frame_new(&frame, n * sizeof(float));
+    for (size_t i = 0; i < n; i++)
+        ((float *)frame_data(&frame))[i] = first + (float)i;
+    if (damaged)
+        frame_set_digest(&frame, frame_digest(&frame) ^ 1);
+    assert_true(link_send(link, NULL, &message, &frame));
+}
+
+static void test_frames_are_added_to_what_is_held(void **state)
+{
+    (void)state;
+    pair_t pair;
+    float held[N_HELD], kept[N_HELD];
+    s_open(&pair, LINK_GRADIENTS_SERVER, LINK_GRADIENTS_WORKER, "tcp://127.0.0.1:*");
+    zmq_pollitem_t connected = {link_socket(pair.worker), 0, ZMQ_POLLOUT, 0};
+    assert_int_equal(zmq_poll(&connected, 1, DEADLINE_MS), 1);
+    for (size_t i = 0; i < N_HELD; i++)
+        kept[i] = held[i] = 0.25F * (float)i;
+    link_add_to(pair.server, s_held, held);
+    for (int damaged = 0; damaged < 2; damaged++) {
+        s_send_values(pair.worker, 3, N_HELD, damaged);
+        s_receive(&pair, pair.server);
+        assert_int_equal(pair.status, damaged ? WIRE_BAD_FRAME : WIRE_OK);
+        assert_int_equal(pair.frame.present, !damaged);
+        assert_memory_equal(held, kept, sizeof(held)); /* whatever came */
+        for (size_t i = 0; i < N_HELD && !damaged; i++)
+            assert_true(((float *)frame_data(&pair.frame))[i] == kept[i] + (3 + (float)i));
+        assert_true(damaged || (pair.message.added && pair.message.finite));
+        assert_true(damaged || !pair.frame.digested); /* it holds the sum */
+    }
+    s_send_values(pair.worker, 3, N_HELD - 1, false);
+    s_receive(&pair, pair.server);
+    assert_int_equal(pair.status, WIRE_OK);
+    assert_true(!pair.message.added && pair.frame.digested);
+    assert_true(((float *)frame_data(&pair.frame))[5] == 8);
+    link_add_to(pair.server, NULL, NULL);
+    s_send_values(pair.worker, 3, N_HELD, false);
+    s_receive(&pair, pair.server);
+    assert_true(pair.status == WIRE_OK && !pair.message.added);
+    s_close(&pair);
+}
+
 static int s_poll(link_t *link, long timeout_ms)
 {
     zmq_pollitem_t item = {link_socket(link), 0, ZMQ_POLLIN, 0};
@@ -615,6 +670,7 @@ int main(void)
         cmocka_unit_test(test_gradients_pass_and_are_aligned),
         cmocka_unit_test(test_garbage_is_refused_and_forgotten),
         cmocka_unit_test(test_a_dead_network_is_noticed_soon),
+        cmocka_unit_test(test_frames_are_added_to_what_is_held),
         cmocka_unit_test(test_small_weights_are_queued_longer),
         cmocka_unit_test(test_a_quiet_link_is_woken),
         cmocka_unit_test(test_a_send_takes_the_news_of_a_message),

@@ -92,6 +92,7 @@ static void test_any_order_and_any_cut_give_the_same_bits(void **state)
 {
     (void)state;
     srand(7);
+    uint32_t n_added = 0;
     for (uint32_t n_blocks = 1; n_blocks <= 70; n_blocks++) {
         reduce_t *reduce = reduce_new(n_blocks, P);
         for (int round = 0; round < 20; round++) {
@@ -104,7 +105,15 @@ static void test_any_order_and_any_cut_give_the_same_bits(void **state)
                 node.index = (uint32_t)rand() % n_blocks >> node.level;
                 bool complete = reduce_complete(reduce, node);
                 partial_t partial = s_sum(node, n_blocks);
-                assert_true(reduce_insert(reduce, node, &partial) == !complete);
+                const float *held = round % 4 < 2 ? reduce_held(reduce, node) : NULL;
+                assert_true(!held || !complete);
+                n_added += held != NULL;
+                for (size_t i = 0; i < P && held; i++)
+                    partial.gradient[i] = held[i] + partial.gradient[i];
+                if (held)
+                    reduce_insert_added(reduce, node, &partial);
+                else
+                    assert_true(reduce_insert(reduce, node, &partial) == !complete);
                 assert_null(partial.gradient);
                 assert_true(reduce_complete(reduce, node));
                 assert_true(++n_inserted < 100000);
@@ -115,6 +124,7 @@ static void test_any_order_and_any_cut_give_the_same_bits(void **state)
         }
         reduce_destroy(&reduce);
     }
+    assert_true(n_added > 1000);
 }
 
 static void test_duplicates_and_larger_nodes(void **state)
