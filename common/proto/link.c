@@ -163,7 +163,8 @@ static long s_port(const char *endpoint, long most, bool any, const char **colon
     char *rest = NULL;
     *colon = strrchr(endpoint, ':');
     if (!s_starts(endpoint, "tcp://") || !*colon || *colon <= endpoint + 6)
-        return err_set(err, "'%s' is no endpoint, expected tcp://HOST:PORT or ipc://PATH", endpoint);
+        return err_set(err, "'%s' is no endpoint, expected tcp://HOST:PORT or ipc://PATH",
+                       endpoint);
     if (any && strcmp(*colon + 1, "*") == 0)
         return 0;
     long port = strtol(*colon + 1, &rest, 10);
