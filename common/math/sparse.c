@@ -32,34 +32,18 @@ static void *s_room(void *array, size_t n, size_t *room, size_t size)
     return array;
 }
 
-/* Bytes that are not zero; those of a tile's width at a time, so that their number is a byte. */
-static size_t s_count(size_t m, size_t k, const uint8_t *s, size_t lds)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < m; i++)
-        for (size_t first = 0; first < k; first += FMA_TILE) {
-            const uint8_t *bytes = s + i * lds + first;
-            size_t width = s_least(k - first, FMA_TILE);
-            uint8_t here = 0;
-            for (size_t j = 0; j < width; j++)
-                here += bytes[j] != 0;
-            n += here;
-        }
-    return n;
-}
-
 static size_t s_n_starts(const sparse_t *self)
 {
     return s_tiles(self->k) * self->m + 1;
 }
 
-/* Makes room for a matrix of so many bytes that are not zero. */
-static void s_begin(sparse_t *self, size_t m, size_t k, size_t n)
+/* Makes room for a matrix without a zero. Memory that is not written costs nothing. */
+static void s_begin(sparse_t *self, size_t m, size_t k)
 {
-    assert(n < UINT32_MAX);
+    assert(m * k < UINT32_MAX);
     self->m = m;
     self->k = k;
-    self->picks = s_room(self->picks, n + FMA_PICK_SLACK, &self->picks_room, sizeof(uint16_t));
+    self->picks = s_room(self->picks, m * k + FMA_PICK_SLACK, &self->picks_room, sizeof(uint16_t));
     self->starts = s_room(self->starts, s_n_starts(self), &self->starts_room, sizeof(uint32_t));
     self->starts[0] = 0;
 }
@@ -75,7 +59,7 @@ static void s_take_tile(sparse_t *self, size_t tile, size_t n, const uint8_t *s,
 
 void sparse_set(sparse_t *self, size_t m, size_t k, const uint8_t *s, size_t lds)
 {
-    s_begin(self, m, k, s_count(m, k, s, lds));
+    s_begin(self, m, k);
     for (size_t first = 0; first < k; first += FMA_TILE)
         s_take_tile(self, first / FMA_TILE, s_least(k - first, FMA_TILE), s + first, lds);
 }
@@ -121,7 +105,7 @@ void sparse_set_transposed(sparse_t *self, size_t m, size_t k, const uint8_t *s,
     uint8_t *t = malloc(m * FMA_TILE);
     if (!t)
         abort();
-    s_begin(self, m, k, s_count(k, m, s, lds));
+    s_begin(self, m, k);
     for (size_t first = 0; first < k; first += FMA_TILE) {
         size_t n = s_least(k - first, FMA_TILE);
         s_transpose(n, m, s + first * lds, lds, t);

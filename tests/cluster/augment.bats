@@ -25,7 +25,7 @@ same() {
 }
 
 @test "convolutions: 1, 2 and 5 workers, one of which is killed, end with the same bytes" {
-    local steps=$((DROVER_SLOWNESS > 1 ? 20 : 80))
+    local steps=$((DROVER_SLOWNESS > 1 ? 20 : 150)) # not over before the kill
     train one --workers 1 --steps $steps
     train two --workers 2 --threads 2 --steps $steps
     same one two
@@ -39,7 +39,7 @@ same() {
 }
 
 @test "so they do by a server that is killed and goes on, and behind a relay" {
-    local job=("${options[@]}" "${all[@]}" --steps $((DROVER_SLOWNESS > 1 ? 20 : 30)) --set checkpoint.every_steps=5)
+    local job=("${options[@]}" "${all[@]}" --steps $((DROVER_SLOWNESS > 1 ? 20 : 150)) --set checkpoint.every_steps=5)
     "$DROVER" train "${job[@]}" --output calm
     start_background killed "$DROVER" train "${job[@]}" --output split --workers 2
     wait_for 30 steps_done split 7
