@@ -100,8 +100,10 @@ print([json.loads(line)["rows"] for line in open(sys.argv[1])][:5])' "$kernel-3/
 }
 
 @test "a network of convolutions learns, is evaluated and classifies" {
-    train "$convolutions" out --steps 60 --workers 2 --set training.sample=1
-    awk -v a="$(accuracy out)" 'BEGIN { print "accuracy", a; exit !(a >= 0.9) }'
+    local steps=60 least=0.9
+    [ "$DROVER_SLOWNESS" -eq 1 ] || steps=16 least=0.6 # the bits are the other build's, which goes on
+    train "$convolutions" out --steps "$steps" --workers 2 --set training.sample=1
+    awk -v a="$(accuracy out)" -v least="$least" 'BEGIN { print "accuracy", a; exit !(a >= least) }'
     run -0 "$DROVER" predict out "$data/t10k-images-idx3-ubyte" --json
     [ "$("$python" -c 'import json, sys; print(len(json.load(sys.stdin)))' <<<"$output")" -eq 300 ]
 }
