@@ -64,7 +64,8 @@ every_fault() {
 
 @test "a server that is killed all the time is not given up" {
     data_of digits
-    start_background run "$DROVER" train --data "$data" --output out --chaos kill=10 "${settings[@]}"
+    start_background run "$DROVER" train --data "$data" --output out --chaos kill=10 "${settings[@]}" \
+        --set training.steps=100000 # it is not done before
     restarted() { [ "$(grep -c 'server\.restarted' run.log)" -ge "$1" ]; }
     wait_for 30 restarted 12 # a server that crashes by itself is given up after ten in a row
     run ! grep 'given up' run.log
