@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -113,6 +114,16 @@ static pid_t s_spawn_server(const supervisor_t *self, bool resume)
     return pid;
 }
 
+/* Of each worker. The model does not depend on it. */
+static int s_threads(const supervisor_config_t *config)
+{
+    cpu_set_t cpus;
+    int n = config->settings->worker.threads;
+    if (n == 0 && sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+        n = CPU_COUNT(&cpus) / config->n_workers;
+    return n > 0 ? n : 1;
+}
+
 static pid_t s_spawn_worker(const supervisor_t *self, int number)
 {
     static const char *const levels[] = {
@@ -124,7 +135,7 @@ static pid_t s_spawn_worker(const supervisor_t *self, int number)
     };
     char threads[16], faults[CHAOS_TEXT_SIZE];
     rehearsal_messages(self->rehearsal, number, faults);
-    (void)snprintf(threads, sizeof(threads), "%d", self->config->settings->worker.threads);
+    (void)snprintf(threads, sizeof(threads), "%d", s_threads(self->config));
     const char *const words[] = {
         "drover",
         "worker",

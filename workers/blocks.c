@@ -25,13 +25,10 @@ size_t blocks_most_bytes(const model_t *model, const sampler_t *sampler, uint32_
     return left > 0 ? (size_t)left : 0;
 }
 
-/* Kept blocks lie one behind the other in memory of large pages, where there are such: 39 MB of
- * MNIST in small ones would take longer to get than to list. */
-
 struct blocks {
     sampler_t sampler;
     size_t n_inputs;
-    uint8_t *memory;      /* owned; NULL: none */
+    uint8_t *memory;      /* owned, of kept blocks one behind the other; NULL: none */
     size_t room;          /* of it, in bytes */
     pthread_mutex_t lock; /* guards `used`, and who writes the rest */
     size_t used;
@@ -75,7 +72,6 @@ blocks_t *blocks_new(const sampler_t *sampler, size_t n_inputs, size_t most_byte
         return self;
     }
     self->memory = memory;
-    (void)madvise(memory, self->room, MADV_HUGEPAGE);
     return self;
 }
 

@@ -486,11 +486,12 @@ static const conf_key_t s_keys[] = {
     {.key = "worker.threads",
      .type = CONF_INT,
      .offset = AT(worker.threads),
-     .min = 1,
+     .min = 0,
      .max = 1024,
      .unit = "threads",
-     .initial = "1",
-     .help = "Compute threads of each worker"},
+     .initial = "0",
+     .help = "Compute threads of each local worker; 0 = the CPUs of this machine, shared out among "
+             "them"},
 
     {.key = "output.path",
      .type = CONF_STRING,

@@ -26,3 +26,23 @@ load ../helpers
             NR == 1 { first = $1 } { last = $1 } END { exit !(NR == 20 && first > 2.1 && last < first / 2) }'
     done
 }
+
+# has_threads WORKERS THREADS COMMAND...: the command's workers, so many, are started with so many
+# threads each.
+has_threads() {
+    local workers=$1 threads=$2
+    shift 2
+    "$@" "$DROVER" train --data digits --workers "$workers" --steps 3 --output "out-$threads-$workers" 2>log
+    grep -q " worker\.joined .* threads=$threads " log
+    [ "$(grep -c ' worker\.joined ' log)" -eq "$(grep -c " worker\.joined .* threads=$threads " log)" ]
+}
+
+@test "workers share out the CPUs that they may use, with a thread each at least" {
+    local cpus first
+    cpus=$(nproc)
+    first=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')
+    "$DROVER" data synth digits --train-rows 1200 --test-rows 50
+    has_threads 1 "$cpus" env
+    has_threads 2 "$((cpus < 4 ? 1 : cpus / 2))" env
+    has_threads 2 1 taskset -c "$first"
+}

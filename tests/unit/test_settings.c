@@ -62,7 +62,7 @@ static void test_defaults(void **state)
     assert_string_equal(s.server.bind, "auto");
     assert_int_equal(s.server.min_workers, 1);
     assert_true(s.server.audit == 0);
-    assert_int_equal(s.worker.threads, 1);
+    assert_int_equal(s.worker.threads, 0);
     assert_string_equal(s.output.path, "");
     assert_int_equal(s.log.level, LOG_LEVEL_INFO);
     settings_clear(&s);
@@ -235,7 +235,7 @@ static void test_bounds(void **state)
         {"model.layers=[{units: 4, activation: swish}]",
          "model.layers[0].activation: 'swish' is not a choice; expected none, tanh, sigmoid, relu, "
          "leaky_relu, gelu or softmax"},
-        {"worker.threads=0", "'0' is out of range; expected 1 to 1024"},
+        {"worker.threads=-1", "'-1' is out of range; expected 0 to 1024"},
         {"server.min_workers=0", "'0' is out of range; expected 1 to 100000"},
         {"server.audit=0.01", NULL},
         {"server.audit=1", NULL},
