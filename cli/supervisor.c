@@ -119,7 +119,7 @@ static int s_threads(const supervisor_config_t *config)
 {
     cpu_set_t cpus;
     int n = config->settings->worker.threads;
-    if (n == 0 && sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+    if (n == 0 && config->n_workers > 0 && sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
         n = CPU_COUNT(&cpus) / config->n_workers;
     return n > 0 ? n : 1;
 }
