@@ -159,7 +159,8 @@ static uint64_t s_look(const float *a, size_t n, bool *finite)
 
 static uint64_t s_add(float *a, const float *held, size_t n, bool *finite)
 {
-    vectors_t v = {.out = a, .a = a, .b = held};
+    vectors_t v = {.a = a, .b = held};
+    v.out = a;
     return s_work(ADD, &v, n, finite);
 }
 
