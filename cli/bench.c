@@ -9,29 +9,23 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/text.h"
-#include "cli/commands.h"
 #include "cli/json.h"
 
-int bench_parse_list(const char *option, const char *text, long min, long max, bench_list_t *list,
-                     err_t *err)
+args_option_t bench_rows_option(int *n_rows)
 {
-    char shown[72];
-    list->n = 0;
-    for (const char *at = text;; at++) {
-        char *end;
-        long number = strtol(at, &end, 10);
-        if (end == at || at[0] < '0' || at[0] > '9' || number < min || number > max ||
-            (*end && *end != ',') || list->n == BENCH_MOST_NUMBERS)
-            return err_set(err,
-                           "--%s: %s, expected up to %d numbers from %ld to %ld with commas "
-                           "between them",
-                           option, text_quote(text, shown), BENCH_MOST_NUMBERS, min, max);
-        list->numbers[list->n++] = (uint32_t)number;
-        if (!*end)
-            return 0;
-        at = end;
-    }
+    return (args_option_t){
+        .name = "rows",
+        .metavar = "N",
+        .help = "Digits that are drawn where no data are given (default 60000).",
+        .integer = n_rows,
+        .min = 1,
+        .max = 10000000,
+    };
+}
+
+args_option_t bench_json_option(bool *json)
+{
+    return (args_option_t){.name = "json", .help = "Print one JSON object.", .flag = json};
 }
 
 int bench_kernels(settings_kernel_t setting, const char *names[2])
@@ -93,10 +87,4 @@ void bench_print_figures(const bench_figure_t *figures, int n)
         (void)printf(", \"%s\": ", figures[i].name);
         json_print_number(stdout, figures[i].value);
     }
-}
-
-int bench_end(const args_command_t *command, args_t *args, int status, const err_t *err)
-{
-    args_clear(args);
-    return err->text[0] ? command_fail(command, err, status) : status;
 }

@@ -86,22 +86,23 @@ static int s_close(bench_processes_t *self, int status, err_t *err)
 }
 
 int bench_processes_main(const args_command_t *command, args_t *args, int n_rows,
-                         bench_main_t *main, void *context, err_t *err)
+                         bench_main_t *main, void *context)
 {
+    err_t err = {{0}};
     settings_t settings;
     bench_processes_t processes;
     int status = STATUS_USAGE;
     settings_init(&settings);
-    if (!err->text[0] && settings_load(&settings, args->n_words ? args->words[0] : NULL,
-                                       args->overrides, args->n_overrides, err) == 0) {
-        status = s_open(&processes, &settings, n_rows, err) == 0 &&
-                         main(context, &settings, &processes, err) == 0
+    if (settings_load(&settings, args->n_words ? args->words[0] : NULL, args->overrides,
+                      args->n_overrides, &err) == 0) {
+        status = s_open(&processes, &settings, n_rows, &err) == 0 &&
+                         main(context, &settings, &processes, &err) == 0
                      ? STATUS_OK
                      : STATUS_FAILURE;
-        status = s_close(&processes, status, err);
+        status = s_close(&processes, status, &err);
     }
     settings_clear(&settings);
-    return bench_end(command, args, status, err);
+    return command_end(command, args, status, &err);
 }
 
 int bench_processes_start(bench_processes_t *self, const char *const *words, err_t *err)

@@ -44,12 +44,12 @@ typedef struct {
 typedef int bench_main_t(void *context, const settings_t *settings, bench_processes_t *processes,
                          err_t *err);
 
-/* The rest of a subcommand whose command line was parsed into *args, with *err set when that was
- * wrong: its settings are written to the config in a new folder, changed to write and bind there
- * and, where they name no data, to train n_rows digits drawn there; then main, and the end of all
- * that is left. Returns the exit status. */
+/* The rest of a command whose command line was parsed into *args: its settings are written to the
+ * config in a new folder, changed to write and bind there and, where they name no data, to train
+ * n_rows digits drawn there; then main, and the end of all that is left. Returns the exit status.
+ */
 int bench_processes_main(const args_command_t *command, args_t *args, int n_rows,
-                         bench_main_t *main, void *context, err_t *err);
+                         bench_main_t *main, void *context);
 
 /* Starts list[n] with these words, which end with NULL. Returns 0, or -1 with *err. */
 int bench_processes_start(bench_processes_t *self, const char *const *words, err_t *err);

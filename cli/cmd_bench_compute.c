@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/array.h"
 #include "cli/bench.h"
 #include "cli/bench_compute.h"
 #include "cli/commands.h"
@@ -16,7 +17,7 @@
 #define MOST_ROUNDS 1000
 
 typedef struct {
-    bench_list_t threads;
+    args_numbers_t threads;
     int n_rows;  /* drawn, where the settings name no data */
     int percent; /* of independent bytes that are not zero; -1: digits */
     int n_rounds;
@@ -75,7 +76,7 @@ static void s_print_head(const plan_t *plan, const bench_step_t *step, const dat
         const bench_figure_t figures[] = {{"density", dataset_density(data)},
                                           {"gflop", bench_flop(step) * 1e-9},
                                           {"others", others}};
-        bench_print_figures(figures, BENCH_COUNT(figures));
+        bench_print_figures(figures, ARRAY_COUNT(figures));
         (void)printf(", \"runs\": [");
         return;
     }
@@ -114,7 +115,7 @@ static void s_print_row(const plan_t *plan, double flop, row_t *row, double sgem
     };
     (void)printf("%s\n  {\"threads\": %u, \"kernel\": ", first ? "" : ",", row->n_threads);
     json_print_string(stdout, row->kernel);
-    bench_print_figures(figures, BENCH_COUNT(figures));
+    bench_print_figures(figures, ARRAY_COUNT(figures));
     (void)fputs("}", stdout);
 }
 
@@ -122,11 +123,11 @@ static void s_print_row(const plan_t *plan, double flop, row_t *row, double sgem
 static void s_measure(const plan_t *plan, const bench_step_t *step, const dataset_t *data,
                       row_t *rows, int n_kernels)
 {
-    static double sgemm[BENCH_MOST_NUMBERS][MOST_ROUNDS];
+    static double sgemm[ARGS_MAX_NUMBERS][MOST_ROUNDS];
     bench_load_t load = bench_load();
     for (int round = -1; round < plan->n_rounds; round++) { /* the first warms up */
         for (int i = 0; i < plan->threads.n; i++) {
-            double gflops = bench_sgemm(plan->threads.numbers[i]);
+            double gflops = bench_sgemm(plan->threads.values[i]);
             if (round >= 0)
                 sgemm[i][round] = gflops;
             for (row_t *row = rows + i * n_kernels; row < rows + (i + 1) * n_kernels; row++) {
@@ -159,7 +160,7 @@ static int s_open(const plan_t *plan, const settings_t *settings, const bench_st
         kernel_t kernel = kernel_of(names[i % n]);
         (void)snprintf(rows[i].kernel, sizeof(rows[i].kernel), "%s",
                        kernel == KERNEL_DENSE ? dense : names[i % n]);
-        rows[i].n_threads = plan->threads.numbers[i / n];
+        rows[i].n_threads = plan->threads.values[i / n];
         rows[i].compute = bench_compute_new(step, kernel, rows[i].n_threads);
         rows[i].flop_done = bench_flop_done(step, kernel);
     }
@@ -212,15 +213,16 @@ out:
 
 int cmd_bench_compute(int argc, char **argv)
 {
-    plan_t plan = {.n_rows = 60000, .percent = -1, .n_rounds = 9};
-    const char *threads_text = "1";
+    plan_t plan = {.threads = {{1}, 1}, .n_rows = 60000, .percent = -1, .n_rounds = 9};
     const args_option_t options[] = {
         {.name = "data", .metavar = "DIR", .key = "data.path"},
         {.name = "threads",
          .metavar = "T,...",
          .help = "With how many threads (default 1).",
-         .text = &threads_text},
-        BENCH_ROWS_OPTION(&plan.n_rows),
+         .numbers = &plan.threads,
+         .min = 1,
+         .max = 1024},
+        bench_rows_option(&plan.n_rows),
         {.name = "density",
          .metavar = "PERCENT",
          .help = "Independent bytes instead of digits, so many of a hundred not zero.",
@@ -233,7 +235,7 @@ int cmd_bench_compute(int argc, char **argv)
          .integer = &plan.n_rounds,
          .min = 1,
          .max = MOST_ROUNDS},
-        BENCH_JSON_OPTION(&plan.json),
+        bench_json_option(&plan.json),
     };
     const args_command_t command = {
         .name = "bench compute",
@@ -246,7 +248,7 @@ int cmd_bench_compute(int argc, char **argv)
             "what\n"
             "they really multiply is shown beside what the network asks for.",
         .options = options,
-        .n_options = BENCH_COUNT(options),
+        .n_options = ARRAY_COUNT(options),
         .settings = settings_table(),
         .max_words = 1,
     };
@@ -258,10 +260,9 @@ int cmd_bench_compute(int argc, char **argv)
     settings_t settings;
     settings_init(&settings);
     status = STATUS_USAGE;
-    if (bench_parse_list("threads", threads_text, 1, 1024, &plan.threads, &err) == 0 &&
-        settings_load(&settings, args.n_words ? args.words[0] : NULL, args.overrides,
+    if (settings_load(&settings, args.n_words ? args.words[0] : NULL, args.overrides,
                       args.n_overrides, &err) == 0)
         status = s_bench(&plan, &settings, &err) == 0 ? STATUS_OK : STATUS_FAILURE;
     settings_clear(&settings);
-    return bench_end(&command, &args, status, &err);
+    return command_end(&command, &args, status, &err);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "cli/bench.h"
 #include "cli/bench_processes.h"
 #include "cli/commands.h"
@@ -91,7 +92,7 @@ static void s_print(const plan_t *plan, const settings_t *settings,
         {"model_bytes", model_bytes}, {"train_bytes", train_bytes}, {"test_bytes", test_bytes}};
     if (plan->json) {
         (void)printf("{\"steps\": %d, \"threads\": %d", settings->training.steps, plan->n_threads);
-        bench_print_figures(sizes, BENCH_COUNT(sizes));
+        bench_print_figures(sizes, ARRAY_COUNT(sizes));
         (void)printf(", \"roles\": [");
     } else
         (void)printf("%d steps with one worker of %d thread%s, behind a relay; model %.1f MB, "
@@ -108,7 +109,7 @@ static void s_print(const plan_t *plan, const settings_t *settings,
         };
         if (plan->json) {
             (void)printf("%s\n  {\"role\": \"%s\"", i ? "," : "", roles[i]);
-            bench_print_figures(figures, BENCH_COUNT(figures));
+            bench_print_figures(figures, ARRAY_COUNT(figures));
             (void)fputs("}", stdout);
             continue;
         }
@@ -152,8 +153,8 @@ int cmd_bench_memory(int argc, char **argv)
          .min = 1,
          .max = 1024},
         {.name = "steps", .metavar = "N", .key = "training.steps"},
-        BENCH_ROWS_OPTION(&plan.n_rows),
-        BENCH_JSON_OPTION(&plan.json),
+        bench_rows_option(&plan.n_rows),
+        bench_json_option(&plan.json),
     };
     const args_command_t command = {
         .name = "bench memory",
@@ -166,7 +167,7 @@ int cmd_bench_memory(int argc, char **argv)
             "a\n"
             "server the data and 8 times the model.",
         .options = options,
-        .n_options = BENCH_COUNT(options),
+        .n_options = ARRAY_COUNT(options),
         .settings = settings_table(),
         .max_words = 1,
     };
@@ -174,6 +175,5 @@ int cmd_bench_memory(int argc, char **argv)
     int status;
     if (!command_begin(&command, argc, argv, &args, &status))
         return status;
-    err_t err = {{0}};
-    return bench_processes_main(&command, &args, plan.n_rows, s_measure, &plan, &err);
+    return bench_processes_main(&command, &args, plan.n_rows, s_measure, &plan);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/text.h"
 #include "cli/bench.h"
 #include "cli/bench_simulate.h"
@@ -70,13 +71,13 @@ static void s_print_json(const bench_plan_t *plan, const bench_result_t *result,
     };
     (void)printf("%s\n  {\"workers\": %u, \"relays\": %u", first ? "" : ",", plan->n_workers,
                  plan->n_relays);
-    bench_print_figures(figures, BENCH_COUNT(figures));
+    bench_print_figures(figures, ARRAY_COUNT(figures));
     (void)printf(", \"weights\": \"%016" PRIx64 "\"}", result->digest);
 }
 
 /* All runs, each number of workers flat and then with relays. The weights are the same in all. */
-static int s_simulate_all(bench_plan_t *plan, const bench_list_t *workers,
-                          const bench_list_t *relays, bool json, err_t *err)
+static int s_simulate_all(bench_plan_t *plan, const args_numbers_t *workers,
+                          const args_numbers_t *relays, bool json, err_t *err)
 {
     uint64_t digest = 0;
     bool first = true;
@@ -87,8 +88,8 @@ static int s_simulate_all(bench_plan_t *plan, const bench_list_t *workers,
     for (int i = 0; i < workers->n; i++) {
         for (int j = -1; j < relays->n; j++) {
             bench_result_t result;
-            plan->n_workers = workers->numbers[i];
-            plan->n_relays = j < 0 ? 0 : relays->numbers[j];
+            plan->n_workers = workers->values[i];
+            plan->n_relays = j < 0 ? 0 : relays->values[j];
             if (plan->n_relays > plan->n_workers)
                 continue; /* one without workers would not join */
             if (bench_simulate(plan, &result, err) != 0)
@@ -112,8 +113,7 @@ static int s_simulate_all(bench_plan_t *plan, const bench_list_t *workers,
 
 int cmd_bench_simulate(int argc, char **argv)
 {
-    const char *workers_text = "1,10,100";
-    const char *relays_text = NULL;
+    args_numbers_t workers = {{1, 10, 100}, 3}, relays = {.n = 0};
     const char *bind = "tcp://127.0.0.1:*";
     int n_params = 50890;
     int n_steps = 50;
@@ -123,12 +123,16 @@ int cmd_bench_simulate(int argc, char **argv)
         {.name = "workers",
          .metavar = "N,...",
          .help = "How many workers, one run each (default 1,10,100).",
-         .text = &workers_text},
+         .numbers = &workers,
+         .min = 1,
+         .max = 100000},
         {.name = "relays",
          .metavar = "N,...",
          .help = "Further runs with the workers spread over so many relays, where these are no "
                  "more than the workers.",
-         .text = &relays_text},
+         .numbers = &relays,
+         .min = 1,
+         .max = 1000},
         {.name = "params",
          .metavar = "P",
          .help = "Parameters of the network, more or less (default 50890, those of 784-64-10).",
@@ -153,7 +157,7 @@ int cmd_bench_simulate(int argc, char **argv)
          .help = "Where server and relays bind: tcp://ADDRESS:* (default tcp://127.0.0.1:*), or "
                  "ipc://PATH, relays to PATH.1 and so on.",
          .text = &bind},
-        BENCH_JSON_OPTION(&json),
+        bench_json_option(&json),
     };
     const args_command_t command = {
         .name = "bench simulate",
@@ -164,18 +168,15 @@ int cmd_bench_simulate(int argc, char **argv)
             "server\n"
             "and each relay are processes of their own; the workers share a few.",
         .options = options,
-        .n_options = BENCH_COUNT(options),
+        .n_options = ARRAY_COUNT(options),
     };
     args_t args;
     int status;
     if (!command_begin(&command, argc, argv, &args, &status))
         return status;
     err_t err = {{0}};
-    bench_list_t workers, relays = {.n = 0};
     status = STATUS_USAGE;
-    if (bench_parse_list("workers", workers_text, 1, 100000, &workers, &err) != 0 ||
-        (relays_text && bench_parse_list("relays", relays_text, 1, 1000, &relays, &err) != 0) ||
-        s_check_bind(bind, &err) != 0)
+    if (s_check_bind(bind, &err) != 0)
         goto out;
     bench_plan_t plan = {
         .a_process = MANY_A_PROCESS,
@@ -186,9 +187,9 @@ int cmd_bench_simulate(int argc, char **argv)
         .bind = bind,
     };
     for (int i = 0; n_blocks == 0 && i < workers.n; i++)
-        if (workers.numbers[i] > plan.n_blocks)
-            plan.n_blocks = workers.numbers[i];
+        if (workers.values[i] > plan.n_blocks)
+            plan.n_blocks = workers.values[i];
     status = s_simulate_all(&plan, &workers, &relays, json, &err) == 0 ? STATUS_OK : STATUS_FAILURE;
 out:
-    return bench_end(&command, &args, status, &err);
+    return command_end(&command, &args, status, &err);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "cli/bench.h"
 #include "cli/bench_processes.h"
 #include "cli/commands.h"
@@ -91,7 +92,7 @@ static void s_print(plan_t *plan, double others)
     if (plan->json) {
         const bench_figure_t figures[] = {{"others", others}};
         (void)printf("{\"workers\": %d, \"rounds\": %d", plan->n_workers, plan->n_rounds);
-        bench_print_figures(figures, BENCH_COUNT(figures));
+        bench_print_figures(figures, ARRAY_COUNT(figures));
     } else
         (void)printf("%d worker%s; %d rounds in turn; others had %.0f %% of the machine\n\n"
                      "ms                                                      median   least    "
@@ -107,7 +108,7 @@ static void s_print(plan_t *plan, double others)
         }
         const bench_figure_t figures[] = {{"median", median}, {"least", least}, {"most", most}};
         (void)printf(",\n  \"%s\": {\"rounds\": %d", shown[i].name, plan->n_rounds);
-        bench_print_figures(figures, BENCH_COUNT(figures));
+        bench_print_figures(figures, ARRAY_COUNT(figures));
         (void)fputs("}", stdout);
     }
     (void)fputs(plan->json ? "}\n" : "", stdout);
@@ -137,14 +138,14 @@ int cmd_bench_start(int argc, char **argv)
          .integer = &plan.n_workers,
          .min = 1,
          .max = 1024},
-        BENCH_ROWS_OPTION(&plan.n_rows),
+        bench_rows_option(&plan.n_rows),
         {.name = "rounds",
          .metavar = "N",
          .help = "How often each is measured (default 7), in turn.",
          .integer = &plan.n_rounds,
          .min = 1,
          .max = MOST_ROUNDS},
-        BENCH_JSON_OPTION(&plan.json),
+        bench_json_option(&plan.json),
     };
     const args_command_t command = {
         .name = "bench start",
@@ -154,7 +155,7 @@ int cmd_bench_start(int argc, char **argv)
             "one step; and from the start of a worker, over tcp, to its first partial that\n"
             "counts, with all rows to fetch.",
         .options = options,
-        .n_options = BENCH_COUNT(options),
+        .n_options = ARRAY_COUNT(options),
         .settings = settings_table(),
         .max_words = 1,
     };
@@ -162,6 +163,5 @@ int cmd_bench_start(int argc, char **argv)
     int status;
     if (!command_begin(&command, argc, argv, &args, &status))
         return status;
-    err_t err = {{0}};
-    return bench_processes_main(&command, &args, plan.n_rows, s_measure, &plan, &err);
+    return bench_processes_main(&command, &args, plan.n_rows, s_measure, &plan);
 }

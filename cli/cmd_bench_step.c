@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/array.h"
 #include "cli/bench.h"
 #include "cli/bench_raw.h"
 #include "cli/bench_simulate.h"
@@ -11,8 +12,8 @@
 #define MOST_ROUNDS 1000
 
 typedef struct {
-    bench_list_t params;
-    bench_list_t workers;
+    args_numbers_t params;
+    args_numbers_t workers;
     uint32_t n_steps; /* of a round */
     uint32_t n_rounds;
     bool json;
@@ -78,7 +79,7 @@ static void s_print_step(const step_row_t *row, bool json, bool first)
     };
     (void)printf("%s\n  {\"params\": %u, \"workers\": %u", first ? "" : ",", row->n_params,
                  row->n_workers);
-    bench_print_figures(figures, BENCH_COUNT(figures));
+    bench_print_figures(figures, ARRAY_COUNT(figures));
     (void)fputs("}", stdout);
 }
 
@@ -93,8 +94,8 @@ static int s_step_all(const plan_t *plan, err_t *err)
                      plan->n_rounds, plan->n_steps);
     for (int i = 0; i < plan->params.n; i++) {
         for (int j = 0; j < plan->workers.n; j++) {
-            step_row_t row = {.n_params = plan->params.numbers[i],
-                              .n_workers = plan->workers.numbers[j]};
+            step_row_t row = {.n_params = plan->params.values[i],
+                              .n_workers = plan->workers.values[j]};
             if (s_measure_step(plan, &row, err) != 0)
                 return -1;
             s_print_step(&row, plan->json, i + j == 0);
@@ -106,19 +107,21 @@ static int s_step_all(const plan_t *plan, err_t *err)
 
 int cmd_bench_step(int argc, char **argv)
 {
-    const char *workers_text = "1,2,4,8";
-    const char *params_text = "50890,1000000,5824522";
     int n_steps = 20, n_rounds = 15;
-    plan_t plan = {.json = false};
+    plan_t plan = {.params = {{50890, 1000000, 5824522}, 3}, .workers = {{1, 2, 4, 8}, 4}};
     const args_option_t options[] = {
         {.name = "workers",
          .metavar = "N,...",
          .help = "How many workers, a process each (default 1,2,4,8).",
-         .text = &workers_text},
+         .numbers = &plan.workers,
+         .min = 1,
+         .max = 100},
         {.name = "params",
          .metavar = "P,...",
          .help = "Parameters of the network, more or less (default 50890,1000000,5824522).",
-         .text = &params_text},
+         .numbers = &plan.params,
+         .min = 10,
+         .max = 100000000},
         {.name = "steps",
          .metavar = "N",
          .help = "Steps of a round (default 20); the first fifth is not measured.",
@@ -131,7 +134,7 @@ int cmd_bench_step(int argc, char **argv)
          .integer = &n_rounds,
          .min = 1,
          .max = MOST_ROUNDS},
-        BENCH_JSON_OPTION(&plan.json),
+        bench_json_option(&plan.json),
     };
     const args_command_t command = {
         .name = "bench step",
@@ -145,7 +148,7 @@ int cmd_bench_step(int argc, char **argv)
             "turn, with processes of their own in each round. The ratio is that of steps that\n"
             "were measured one after the other: the median over the rounds.",
         .options = options,
-        .n_options = BENCH_COUNT(options),
+        .n_options = ARRAY_COUNT(options),
     };
     args_t args;
     int status;
@@ -154,9 +157,6 @@ int cmd_bench_step(int argc, char **argv)
     err_t err = {{0}};
     plan.n_steps = (uint32_t)n_steps;
     plan.n_rounds = (uint32_t)n_rounds;
-    status = STATUS_USAGE;
-    if (bench_parse_list("workers", workers_text, 1, 100, &plan.workers, &err) == 0 &&
-        bench_parse_list("params", params_text, 10, 100000000, &plan.params, &err) == 0)
-        status = s_step_all(&plan, &err) == 0 ? STATUS_OK : STATUS_FAILURE;
-    return bench_end(&command, &args, status, &err);
+    status = s_step_all(&plan, &err) == 0 ? STATUS_OK : STATUS_FAILURE;
+    return command_end(&command, &args, status, &err);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "cli/bench.h"
 #include "cli/bench_processes.h"
@@ -16,8 +17,8 @@
 #define MOST_METRICS ((size_t)1 << 30) /* bytes of metrics.jsonl */
 
 typedef struct {
-    bench_list_t workers;
-    bench_list_t threads;
+    args_numbers_t workers;
+    args_numbers_t threads;
     int n_rows; /* drawn, where the settings name no data */
     int n_rounds;
     bool json;
@@ -95,7 +96,7 @@ static void s_print_head(const plan_t *plan, const settings_t *settings, double 
         const bench_figure_t figures[] = {{"others", others}};
         (void)printf("{\"steps\": %d, \"warm_steps\": %d, \"rounds\": %d", settings->training.steps,
                      n_warm, plan->n_rounds);
-        bench_print_figures(figures, BENCH_COUNT(figures));
+        bench_print_figures(figures, ARRAY_COUNT(figures));
         (void)printf(", \"runs\": [");
         return;
     }
@@ -138,7 +139,7 @@ static void s_print_row(const plan_t *plan, const row_t *row, const row_t *one, 
     };
     (void)printf("%s\n  {\"kernel\": \"%s\", \"workers\": %u, \"threads\": %u", first ? "" : ",",
                  row->kernel, row->n_workers, row->n_threads);
-    bench_print_figures(figures, BENCH_COUNT(figures));
+    bench_print_figures(figures, ARRAY_COUNT(figures));
     (void)fputs("}", stdout);
 }
 
@@ -164,8 +165,8 @@ static int s_measure(void *context, const settings_t *settings, bench_processes_
     for (int i = 0; i < n_rows; i++)
         rows[i] = (row_t){
             .kernel = kernels[i / n_pairs],
-            .n_workers = plan->workers.numbers[i % n_pairs / plan->threads.n],
-            .n_threads = plan->threads.numbers[i % plan->threads.n],
+            .n_workers = plan->workers.values[i % n_pairs / plan->threads.n],
+            .n_threads = plan->threads.values[i % plan->threads.n],
         };
     bench_load_t load = bench_load();
     for (int i = 0; i < plan->n_rounds * n_rows && r == 0; i++)
@@ -182,27 +183,30 @@ static int s_measure(void *context, const settings_t *settings, bench_processes_
 
 int cmd_bench_train(int argc, char **argv)
 {
-    plan_t plan = {.n_rows = 60000, .n_rounds = 3};
-    const char *workers_text = "1,2", *threads_text = "1,2";
+    plan_t plan = {.workers = {{1, 2}, 2}, .threads = {{1, 2}, 2}, .n_rows = 60000, .n_rounds = 3};
     const args_option_t options[] = {
         {.name = "data", .metavar = "DIR", .key = "data.path"},
         {.name = "workers",
          .metavar = "W,...",
          .help = "With how many workers (default 1,2), each number of them",
-         .text = &workers_text},
+         .numbers = &plan.workers,
+         .min = 1,
+         .max = 1024},
         {.name = "threads",
          .metavar = "T,...",
          .help = "with each of these numbers of threads (default 1,2).",
-         .text = &threads_text},
+         .numbers = &plan.threads,
+         .min = 1,
+         .max = 1024},
         {.name = "steps", .metavar = "N", .key = "training.steps"},
-        BENCH_ROWS_OPTION(&plan.n_rows),
+        bench_rows_option(&plan.n_rows),
         {.name = "rounds",
          .metavar = "N",
          .help = "Runs of each (default 3), all in turn.",
          .integer = &plan.n_rounds,
          .min = 1,
          .max = MOST_ROUNDS},
-        BENCH_JSON_OPTION(&plan.json),
+        bench_json_option(&plan.json),
     };
     const args_command_t command = {
         .name = "bench train",
@@ -215,7 +219,7 @@ int cmd_bench_train(int argc, char **argv)
                    "one's time\n"
                    "by all threads.",
         .options = options,
-        .n_options = BENCH_COUNT(options),
+        .n_options = ARRAY_COUNT(options),
         .settings = settings_table(),
         .max_words = 1,
     };
@@ -223,8 +227,5 @@ int cmd_bench_train(int argc, char **argv)
     int status;
     if (!command_begin(&command, argc, argv, &args, &status))
         return status;
-    err_t err = {{0}};
-    if (bench_parse_list("workers", workers_text, 1, 1024, &plan.workers, &err) == 0)
-        (void)bench_parse_list("threads", threads_text, 1, 1024, &plan.threads, &err);
-    return bench_processes_main(&command, &args, plan.n_rows, s_measure, &plan, &err);
+    return bench_processes_main(&command, &args, plan.n_rows, s_measure, &plan);
 }

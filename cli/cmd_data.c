@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/commands.h"
@@ -14,8 +15,6 @@
 #include "data/dataset.h"
 #include "data/fetch.h"
 #include "data/synth.h"
-
-#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 /* ${XDG_CACHE_HOME:-$HOME/.cache}/drover/mnist, the caller's; NULL with *err set. */
 static char *s_cache_folder(err_t *err)
@@ -77,7 +76,7 @@ static int s_fetch(int argc, char **argv)
                    "${XDG_CACHE_HOME:-~/.cache}/drover/mnist, and\nchecks the sha256 of each. "
                    "Files that are there and right are kept. Prints the folder.",
         .options = options,
-        .n_options = COUNT(options),
+        .n_options = ARRAY_COUNT(options),
         .max_words = 1,
     };
     args_t args;
@@ -88,29 +87,26 @@ static int s_fetch(int argc, char **argv)
     bool terminal = isatty(STDERR_FILENO) == 1;
     char *folder = NULL;
     char shown[72];
+    status = STATUS_USAGE;
     if (to && args.n_words > 0) {
         err_set(&err, "both %s and --to %s, expected one folder", args.words[0], to);
-        status = command_fail(&command, &err, STATUS_USAGE);
         goto out;
     }
     if (mirror && !strstr(mirror, "://")) {
         err_set(&err, "--mirror: %s, expected a URL such as https://host/folder or file:///folder",
                 text_quote(mirror, shown));
-        status = command_fail(&command, &err, STATUS_USAGE);
         goto out;
     }
+    status = STATUS_FAILURE;
     to = args.n_words > 0 ? args.words[0] : to;
     folder = to ? strdup(to) : s_cache_folder(&err);
-    if (!folder || fetch_mnist(folder, mirror, s_on_fetch, &terminal, &err) != 0) {
-        status = command_fail(&command, &err, STATUS_FAILURE);
+    if (!folder || fetch_mnist(folder, mirror, s_on_fetch, &terminal, &err) != 0)
         goto out;
-    }
     (void)printf("%s\n", folder);
     status = STATUS_OK;
 out:
     free(folder);
-    args_clear(&args);
-    return status;
+    return command_end(&command, &args, status, &err);
 }
 
 static int s_synth(int argc, char **argv)
@@ -145,7 +141,7 @@ static int s_synth(int argc, char **argv)
         .summary = "Draws digits, 28 x 28 bytes as in MNIST, and writes the four MNIST-named IDX "
                    "files into DIR.\nThe same seed gives the same files on every machine.",
         .options = options,
-        .n_options = COUNT(options),
+        .n_options = ARRAY_COUNT(options),
         .min_words = 1,
         .max_words = 1,
     };
@@ -156,14 +152,13 @@ static int s_synth(int argc, char **argv)
     err_t err = {{0}};
     if (synth_write_folder(args.words[0], (size_t)n_train_rows, (size_t)n_test_rows, (uint64_t)seed,
                            &err) != 0)
-        status = command_fail(&command, &err, STATUS_FAILURE);
-    else
-        status = STATUS_OK;
-    if (status == STATUS_OK)
+        status = STATUS_FAILURE;
+    else {
         (void)printf("%d training and %d test rows of drawn digits in %s\n", n_train_rows,
                      n_test_rows, args.words[0]);
-    args_clear(&args);
-    return status;
+        status = STATUS_OK;
+    }
+    return command_end(&command, &args, status, &err);
 }
 
 /* What `info` tells of one data set. */
@@ -172,7 +167,6 @@ typedef struct {
     const char *images; /* the file, borrowed */
     dataset_t *dataset; /* owned */
     size_t counts[256]; /* rows by label */
-    double density;     /* share of the bytes that are not 0 */
 } info_t;
 
 static int s_info_load(info_t *info, const char *name, const char *images, const char *labels,
@@ -182,14 +176,8 @@ static int s_info_load(info_t *info, const char *name, const char *images, const
     info->dataset = dataset_load(images, labels, 0, err);
     if (!info->dataset)
         return -1;
-    size_t n_rows = dataset_rows(info->dataset);
-    size_t n_bytes = n_rows * dataset_inputs(info->dataset);
-    size_t n_ink = 0;
-    for (size_t i = 0; i < n_rows; i++)
+    for (size_t i = 0; i < dataset_rows(info->dataset); i++)
         info->counts[dataset_labels(info->dataset)[i]]++;
-    for (size_t i = 0; i < n_bytes; i++)
-        n_ink += dataset_images(info->dataset)[i] != 0;
-    info->density = (double)n_ink / (double)n_bytes;
     return 0;
 }
 
@@ -199,7 +187,7 @@ static void s_info_print(const info_t *info)
     (void)printf("  rows     %zu\n", dataset_rows(info->dataset));
     (void)printf("  inputs   %zu\n", dataset_inputs(info->dataset));
     (void)printf("  classes  %zu\n", dataset_classes(info->dataset));
-    (void)printf("  density  %.4f of the bytes are not 0\n", info->density);
+    (void)printf("  density  %.4f of the bytes are not 0\n", dataset_density(info->dataset));
     (void)printf("  digest   %s\n", dataset_digest(info->dataset));
     (void)printf("  labels  ");
     for (size_t i = 0; i < dataset_classes(info->dataset); i++)
@@ -214,7 +202,7 @@ static void s_info_print_json(const info_t *info)
     (void)printf(", \"rows\": %zu, \"inputs\": %zu, \"classes\": %zu, \"density\": ",
                  dataset_rows(info->dataset), dataset_inputs(info->dataset),
                  dataset_classes(info->dataset));
-    json_print_number(stdout, info->density);
+    json_print_number(stdout, dataset_density(info->dataset));
     (void)printf(", \"digest\": \"%s\", \"histogram\": [", dataset_digest(info->dataset));
     for (size_t i = 0; i < dataset_classes(info->dataset); i++)
         (void)printf("%s%zu", i > 0 ? ", " : "", info->counts[i]);
@@ -234,7 +222,7 @@ static int s_info(int argc, char **argv)
                    "bytes and the\ndigest. DATA is a folder with a training and a test set, or a "
                    "file of images, IDX or CSV,\nwith its LABELS, or a CSV with the label first.",
         .options = options,
-        .n_options = COUNT(options),
+        .n_options = ARRAY_COUNT(options),
         .min_words = 1,
         .max_words = 2,
     };
@@ -262,7 +250,6 @@ static int s_info(int argc, char **argv)
         if (r == 0)
             r = s_info_load(&infos[1], "test", files.test_images, files.test_labels, &err);
     }
-    status = r == 0 ? STATUS_OK : command_fail(&command, &err, STATUS_FAILURE);
     for (int i = 0; r == 0 && i < n_infos; i++) {
         if (json) {
             (void)fputs(i == 0 ? "{" : ", ", stdout);
@@ -275,8 +262,7 @@ static int s_info(int argc, char **argv)
     for (int i = 0; i < 2; i++)
         dataset_destroy(&infos[i].dataset);
     data_files_clear(&files);
-    args_clear(&args);
-    return status;
+    return command_end(&command, &args, r == 0 ? STATUS_OK : STATUS_FAILURE, &err);
 }
 
 /* Writes one set as two text files. */
@@ -314,23 +300,20 @@ static int s_to_csv(int argc, char **argv)
     dataset_t *train = NULL;
     dataset_t *test = NULL;
     const char *out = args.words[1];
+    status = STATUS_FAILURE;
     if (data_files_find(args.words[0], &files, &err) != 0 ||
         !(train = dataset_load(files.train_images, files.train_labels, 0, &err)) ||
         !(test = dataset_load(files.test_images, files.test_labels, 0, &err)) ||
-        file_make_folder(out, &err) != 0) {
-        status = command_fail(&command, &err, STATUS_FAILURE);
+        file_make_folder(out, &err) != 0)
         goto out;
-    }
     size_t n_columns = dataset_classes(train);
     if (n_columns < dataset_classes(test))
         n_columns = dataset_classes(test);
     if (n_columns < 2)
         n_columns = 2;
     if (s_write_csv(train, n_columns, out, "train_images.csv", "train_labels.csv", &err) != 0 ||
-        s_write_csv(test, n_columns, out, "test_images.csv", "test_labels.csv", &err) != 0) {
-        status = command_fail(&command, &err, STATUS_FAILURE);
+        s_write_csv(test, n_columns, out, "test_images.csv", "test_labels.csv", &err) != 0)
         goto out;
-    }
     (void)printf("%zu training and %zu test rows as text in %s\n", dataset_rows(train),
                  dataset_rows(test), out);
     status = STATUS_OK;
@@ -338,52 +321,17 @@ out:
     dataset_destroy(&train);
     dataset_destroy(&test);
     data_files_clear(&files);
-    args_clear(&args);
-    return status;
-}
-
-typedef struct {
-    const char *name;
-    const char *help;
-    int (*run)(int argc, char **argv);
-} subcommand_t;
-
-static const subcommand_t s_subcommands[] = {
-    {"fetch", "download MNIST from its public mirrors", s_fetch},
-    {"synth", "draw digits, for a machine without data or network", s_synth},
-    {"info", "rows, labels, density and digest of a data set", s_info},
-    {"to-csv", "write a data set as text", s_to_csv},
-};
-
-static void s_usage(FILE *out)
-{
-    (void)fputs("usage: drover data COMMAND ...\n\nCommands:\n", out);
-    for (int i = 0; i < COUNT(s_subcommands); i++)
-        (void)fprintf(out, "  %-8s  %s\n", s_subcommands[i].name, s_subcommands[i].help);
-    (void)fputs("\n`drover data COMMAND --help` shows what a command takes.\n", out);
+    return command_end(&command, &args, status, &err);
 }
 
 int cmd_data(int argc, char **argv)
 {
-    const char *names[COUNT(s_subcommands)];
-    char shown[72];
-    if (argc < 2) {
-        s_usage(stderr);
-        return STATUS_USAGE;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        s_usage(stdout);
-        return STATUS_OK;
-    }
-    for (int i = 0; i < COUNT(s_subcommands); i++) {
-        if (strcmp(s_subcommands[i].name, argv[1]) == 0)
-            return s_subcommands[i].run(argc - 1, argv + 1);
-        names[i] = s_subcommands[i].name;
-    }
-    const char *nearest = text_nearest(argv[1], names, COUNT(s_subcommands));
-    (void)fprintf(stderr, "drover data: unknown command %s", text_quote(argv[1], shown));
-    if (nearest)
-        (void)fprintf(stderr, "; did you mean '%s'?", nearest);
-    (void)fputs(" (see drover data --help)\n", stderr);
-    return STATUS_USAGE;
+    static const command_entry_t entries[] = {
+        {"fetch", "download MNIST from its public mirrors", s_fetch},
+        {"synth", "draw digits, for a machine without data or network", s_synth},
+        {"info", "rows, labels, density and digest of a data set", s_info},
+        {"to-csv", "write a data set as text", s_to_csv},
+    };
+    static const command_table_t table = {"drover data", "", entries, ARRAY_COUNT(entries)};
+    return command_table_run(&table, argc, argv);
 }

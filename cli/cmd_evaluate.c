@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/evaluate.h"
@@ -73,7 +74,7 @@ int cmd_evaluate(int argc, char **argv)
                    "test set is used, or\na CSV with the label first; IMAGES and LABELS are files, "
                    "IDX or CSV, plain or .gz.",
         .options = options,
-        .n_options = (int)(sizeof(options) / sizeof(options[0])),
+        .n_options = ARRAY_COUNT(options),
         .min_words = 2,
         .max_words = 3,
     };
@@ -88,19 +89,14 @@ int cmd_evaluate(int argc, char **argv)
     evaluation_t evaluation = {0};
     status = STATUS_FAILURE;
     if (evaluate_read_model(args.words[0], &info, &params, &err) != 0 ||
-        !(dataset = s_load(args.words + 1, args.n_words - 1, train, &err))) {
-        command_fail(&command, &err, status);
+        !(dataset = s_load(args.words + 1, args.n_words - 1, train, &err)))
         goto out;
-    }
     if (evaluate(&info.model, params, dataset, &evaluation, &err) != 0) {
         err_prefix(&err, "%s", args.words[1]);
-        command_fail(&command, &err, status);
         goto out;
     }
-    if (mistakes && s_draw(mistakes, dataset, &evaluation, &err) != 0) {
-        command_fail(&command, &err, status);
+    if (mistakes && s_draw(mistakes, dataset, &evaluation, &err) != 0)
         goto out;
-    }
     if (json)
         evaluation_print_json(&evaluation, stdout);
     else
@@ -110,6 +106,5 @@ out:
     evaluation_clear(&evaluation);
     dataset_destroy(&dataset);
     free(params);
-    args_clear(&args);
-    return status;
+    return command_end(&command, &args, status, &err);
 }

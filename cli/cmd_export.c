@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "cli/commands.h"
 #include "cli/evaluate.h"
 #include "cli/onnx.h"
@@ -22,7 +23,7 @@ int cmd_export(int argc, char **argv)
         .summary = "Writes MODEL, a model.safetensors or the output folder of a run, for other "
                    "programs.\nModel files themselves are safetensors already; see docs/models.md.",
         .options = options,
-        .n_options = (int)(sizeof(options) / sizeof(options[0])),
+        .n_options = ARRAY_COUNT(options),
         .min_words = 1,
         .max_words = 1,
     };
@@ -36,12 +37,11 @@ int cmd_export(int argc, char **argv)
     float *params = NULL;
     if (!onnx) {
         err_set(&err, "nothing to write; expected --onnx FILE (see drover export --help)");
-        status = command_fail(&command, &err, STATUS_USAGE);
+        status = STATUS_USAGE;
     } else if (evaluate_read_model(args.words[0], &info, &params, &err) != 0 ||
                onnx_write(onnx, &info, params, &err) != 0) {
-        status = command_fail(&command, &err, STATUS_FAILURE);
+        status = STATUS_FAILURE;
     }
     free(params);
-    args_clear(&args);
-    return status;
+    return command_end(&command, &args, status, &err);
 }

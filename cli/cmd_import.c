@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/settings.h"
 #include "cli/commands.h"
 #include "cli/run_data.h"
@@ -92,7 +93,7 @@ int cmd_import(int argc, char **argv)
                    "units), layer1.bias (units) and so\non; see docs/models.md. The network, which "
                    "tensors do not tell, is that of CONFIG's\nmodel.layers or of --layers.",
         .options = options,
-        .n_options = (int)(sizeof(options) / sizeof(options[0])),
+        .n_options = ARRAY_COUNT(options),
         .min_words = 2,
         .max_words = 3,
     };
@@ -107,10 +108,9 @@ int cmd_import(int argc, char **argv)
     status = STATUS_OK;
     if (settings_load(&settings, args.n_words > 2 ? args.words[2] : NULL, &override, layers ? 1 : 0,
                       &err) != 0)
-        status = command_fail(&command, &err, STATUS_USAGE);
+        status = STATUS_USAGE;
     else if (s_import(&settings, (size_t)n_inputs, args.words[0], args.words[1], &err) != 0)
-        status = command_fail(&command, &err, STATUS_FAILURE);
+        status = STATUS_FAILURE;
     settings_clear(&settings);
-    args_clear(&args);
-    return status;
+    return command_end(&command, &args, status, &err);
 }

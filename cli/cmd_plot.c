@@ -52,9 +52,7 @@ int cmd_plot(int argc, char **argv)
                           "%s: no history and no plots/*.gp in it; expected the output "
                           "folder of a run",
                           folder);
-    status = n_drawn < 0 ? command_fail(&command, &err, STATUS_FAILURE) : STATUS_OK;
     if (n_drawn > 0)
         (void)printf("%d pictures drawn in %s\n", n_drawn, folder);
-    args_clear(&args);
-    return status;
+    return command_end(&command, &args, n_drawn < 0 ? STATUS_FAILURE : STATUS_OK, &err);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "cli/commands.h"
 #include "cli/evaluate.h"
 #include "cli/json.h"
@@ -174,7 +175,7 @@ int cmd_predict(int argc, char **argv)
             "of a run, and prints the class of each with the scores of all classes. IMAGE is a PNG "
             "or\nPGM picture, or a file of images, IDX or CSV, plain or .gz.",
         .options = options,
-        .n_options = (int)(sizeof(options) / sizeof(options[0])),
+        .n_options = ARRAY_COUNT(options),
         .min_words = 2,
         .max_words = argc,
     };
@@ -203,11 +204,8 @@ out:
         (void)fclose(self.out);
     if (status == STATUS_OK)
         (void)fputs(text, stdout);
-    else
-        command_fail(&command, &err, status);
     free(text);
     pass_destroy(&self.pass);
     free(self.params);
-    args_clear(&args);
-    return status;
+    return command_end(&command, &args, status, &err);
 }

@@ -2,6 +2,7 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "cli/commands.h"
 #include "cli/join.h"
 #include "cli/signals.h"
@@ -29,7 +30,7 @@ int cmd_relay(int argc, char **argv)
                    "partials, so that the server has one worker to talk to instead of many. The\n"
                    "bits are the same. Ctrl-C or SIGTERM makes it leave; the training goes on.",
         .options = options,
-        .n_options = sizeof(options) / sizeof(options[0]),
+        .n_options = ARRAY_COUNT(options),
         .min_words = 1,
         .max_words = 1,
     };
@@ -62,6 +63,5 @@ int cmd_relay(int argc, char **argv)
     link_chaos_end();
     dataset_destroy(&data);
     close(signals);
-    args_clear(&args);
-    return err.text[0] ? command_fail(&command, &err, status) : status;
+    return command_end(&command, &args, status, &err);
 }

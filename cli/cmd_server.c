@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "cli/commands.h"
@@ -31,11 +32,7 @@ int cmd_server(int argc, char **argv)
         {.name = "bind", .metavar = "ENDPOINT", .key = "server.bind"},
         {.name = "steps", .metavar = "N", .key = "training.steps"},
         {.name = "init", .metavar = "FILE", .key = "model.init_file"},
-        {.name = "resume",
-         .metavar = "DIR",
-         .help = "Go on with the run in DIR, from its newest checkpoint, bit for bit; its "
-                 "config.yaml is the default CONFIG.",
-         .text = &resume},
+        command_resume_option(&resume),
         {.name = "sweep",
          .metavar = "SWEEP",
          .help = "Run the trials of this file instead, one after another (drover sweep --help).",
@@ -54,7 +51,7 @@ int cmd_server(int argc, char **argv)
             "Runs the parameter server alone: it waits for workers (drover worker ENDPOINT),\n"
             "trains with as many as there are at any time, and writes the output folder.",
         .options = options,
-        .n_options = sizeof(options) / sizeof(options[0]),
+        .n_options = ARRAY_COUNT(options),
         .settings = settings_table(),
         .max_words = 1,
     };
@@ -124,6 +121,5 @@ out:
     sweep_clear(&sweep);
     settings_clear(&settings);
     close(signals);
-    args_clear(&args);
-    return err.text[0] ? command_fail(&command, &err, status) : status;
+    return command_end(&command, &args, status, &err);
 }

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/signals.h"
@@ -143,7 +144,7 @@ int cmd_status(int argc, char **argv)
                    "is going, and\nprints it with a table of its members: workers, and relays that "
                    "stand for workers of their own.",
         .options = options,
-        .n_options = sizeof(options) / sizeof(options[0]),
+        .n_options = ARRAY_COUNT(options),
         .min_words = 1,
         .max_words = 1,
     };
@@ -162,6 +163,5 @@ int cmd_status(int argc, char **argv)
     link_destroy(&link);
     wire_clear(&in);
     close(signals);
-    args_clear(&args);
-    return err.text[0] ? command_fail(&command, &err, status) : status;
+    return command_end(&command, &args, status, &err);
 }

@@ -1,6 +1,7 @@
 /* drover sweep: many trainings, one after another, by a server and local workers. */
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "cli/commands.h"
@@ -30,7 +31,7 @@ int cmd_sweep(int argc, char **argv)
             "DIR gets trials.jsonl, an output folder for each trial and `best`, a link to that of\n"
             "the best. The same command goes on with a sweep that was stopped. See docs/sweep.md.",
         .options = options,
-        .n_options = sizeof(options) / sizeof(options[0]),
+        .n_options = ARRAY_COUNT(options),
         .settings = settings_table(),
         .min_words = 1,
         .max_words = 1,
@@ -62,6 +63,5 @@ int cmd_sweep(int argc, char **argv)
     free(output);
     sweep_clear(&sweep);
     settings_clear(&settings);
-    args_clear(&args);
-    return err.text[0] ? command_fail(&command, &err, status) : status;
+    return command_end(&command, &args, status, &err);
 }

@@ -1,6 +1,7 @@
 /* drover train: a server and local workers, each a process of its own, over ipc. */
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "cli/commands.h"
@@ -26,11 +27,7 @@ int cmd_train(int argc, char **argv)
         {.name = "output", .metavar = "DIR", .key = "output.path"},
         {.name = "steps", .metavar = "N", .key = "training.steps"},
         {.name = "init", .metavar = "FILE", .key = "model.init_file"},
-        {.name = "resume",
-         .metavar = "DIR",
-         .help = "Go on with the run in DIR, from its newest checkpoint, bit for bit; its "
-                 "config.yaml is the default CONFIG.",
-         .text = &resume},
+        command_resume_option(&resume),
         {.name = "chaos",
          .metavar = "PLAN",
          .help = "Rehearse faults: a list, without spaces, of seed=7, kill=0.01 and stall=0.01:2s "
@@ -45,7 +42,7 @@ int cmd_train(int argc, char **argv)
         .summary = "Trains with a parameter server and N local workers, all on this machine. With\n"
                    "server.bind set to tcp://..., workers of other machines may join as well.",
         .options = options,
-        .n_options = sizeof(options) / sizeof(options[0]),
+        .n_options = ARRAY_COUNT(options),
         .settings = settings_table(),
         .max_words = 1,
     };
@@ -74,6 +71,5 @@ int cmd_train(int argc, char **argv)
     }
     free(output);
     settings_clear(&settings);
-    args_clear(&args);
-    return err.text[0] ? command_fail(&command, &err, status) : status;
+    return command_end(&command, &args, status, &err);
 }

@@ -2,6 +2,7 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "cli/commands.h"
 #include "cli/join.h"
 #include "cli/signals.h"
@@ -30,7 +31,7 @@ int cmd_worker(int argc, char **argv)
             "such as tcp://10.0.0.1:5570. Everything else comes from there. Ctrl-C or SIGTERM\n"
             "makes it leave; the training goes on.",
         .options = options,
-        .n_options = sizeof(options) / sizeof(options[0]),
+        .n_options = ARRAY_COUNT(options),
         .min_words = 1,
         .max_words = 1,
     };
@@ -58,6 +59,5 @@ int cmd_worker(int argc, char **argv)
     link_chaos_end();
     dataset_destroy(&data);
     close(signals);
-    args_clear(&args);
-    return err.text[0] ? command_fail(&command, &err, status) : status;
+    return command_end(&command, &args, status, &err);
 }

@@ -1,15 +1,58 @@
 /* See commands.h. */
 #include "cli/commands.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "proto/link_chaos.h"
 
+#define MAX_ENTRIES 32   /* of a table */
 #define MAX_WORKERS 1024 /* local ones */
+
+void command_table_print(const command_table_t *table, FILE *out)
+{
+    (void)fprintf(out, "usage: %s COMMAND ...\n\n%sCommands:\n", table->name, table->summary);
+    for (int i = 0; i < table->n_entries; i++)
+        (void)fprintf(out, "  %-8s  %s\n", table->entries[i].name, table->entries[i].help);
+    (void)fprintf(out, "\n`%s COMMAND --help` shows what a command takes.\n", table->name);
+}
+
+const command_entry_t *command_table_find(const command_table_t *table, const char *name)
+{
+    const char *names[MAX_ENTRIES];
+    char shown[72];
+    assert(table->n_entries <= MAX_ENTRIES);
+    for (int i = 0; i < table->n_entries; i++) {
+        names[i] = table->entries[i].name;
+        if (strcmp(names[i], name) == 0)
+            return &table->entries[i];
+    }
+    const char *nearest = text_nearest(name, names, table->n_entries);
+    (void)fprintf(stderr, "%s: unknown command %s", table->name, text_quote(name, shown));
+    if (nearest)
+        (void)fprintf(stderr, "; did you mean '%s'?", nearest);
+    (void)fprintf(stderr, " (see %s --help)\n", table->name);
+    return NULL;
+}
+
+int command_table_run(const command_table_t *table, int argc, char **argv)
+{
+    if (argc < 2) {
+        command_table_print(table, stderr);
+        return STATUS_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        command_table_print(table, stdout);
+        return STATUS_OK;
+    }
+    const command_entry_t *entry = command_table_find(table, argv[1]);
+    return entry ? entry->run(argc - 1, argv + 1) : STATUS_USAGE;
+}
 
 bool command_begin(const args_command_t *command, int argc, char **argv, args_t *args, int *status)
 {
@@ -26,6 +69,14 @@ bool command_begin(const args_command_t *command, int argc, char **argv, args_t 
         return false;
     }
     return true;
+}
+
+int command_end(const args_command_t *command, args_t *args, int status, const err_t *err)
+{
+    args_clear(args);
+    if (err->text[0])
+        (void)fprintf(stderr, "drover %s: %s\n", command->name, err->text);
+    return status;
 }
 
 static bool s_is_output(const conf_override_t *override)
@@ -93,6 +144,17 @@ args_option_t command_workers_option(int *n_workers)
     };
 }
 
+args_option_t command_resume_option(const char **folder)
+{
+    return (args_option_t){
+        .name = "resume",
+        .metavar = "DIR",
+        .help = "Go on with the run in DIR, from its newest checkpoint, bit for bit; its "
+                "config.yaml is the default CONFIG.",
+        .text = folder,
+    };
+}
+
 args_option_t command_chaos_option(const char **text)
 {
     return (args_option_t){
@@ -122,10 +184,4 @@ int command_chaos(const char *text, const char *process, err_t *err)
     log_info("chaos.plan", "process=%s plan=%s", process, normal);
     link_chaos_begin(&plan, process);
     return 0;
-}
-
-int command_fail(const args_command_t *command, const err_t *err, int status)
-{
-    (void)fprintf(stderr, "drover %s: %s\n", command->name, err->text);
-    return status;
 }

@@ -1,23 +1,18 @@
 /* The program: one table of subcommands. Each lives in its own cmd_<name>.c. */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/log_limit.h"
-#include "base/text.h"
 #include "cli/commands.h"
-
-typedef struct {
-    const char *name;
-    const char *help;
-    int (*run)(int argc, char **argv);
-} command_t;
 
 static int s_help(int argc, char **argv);
 static int s_version(int argc, char **argv);
 
-static const command_t s_commands[] = {
+static const command_entry_t s_entries[] = {
     {"train", "train with a server and local workers, all on this machine", cmd_train},
     {"sweep", "train with many settings and find the best", cmd_sweep},
     {"server", "the parameter server alone", cmd_server},
@@ -35,50 +30,27 @@ static const command_t s_commands[] = {
     {"help", "print this help, or that of a command", s_help},
 };
 
-#define N_COMMANDS ((int)(sizeof(s_commands) / sizeof(s_commands[0])))
-
-static void s_usage(FILE *out)
-{
-    (void)fputs("usage: drover COMMAND ...\n\n"
-                "Trains neural networks on many machines, with the same bits for any number of "
-                "them.\n\nCommands:\n",
-                out);
-    for (int i = 0; i < N_COMMANDS; i++)
-        (void)fprintf(out, "  %-10s  %s\n", s_commands[i].name, s_commands[i].help);
-    (void)fputs("\n`drover COMMAND --help` shows what a command takes.\n", out);
-}
-
-/* The command of that name; NULL after a line on stderr that names the nearest. */
-static const command_t *s_find(const char *name)
-{
-    const char *names[N_COMMANDS];
-    for (int i = 0; i < N_COMMANDS; i++) {
-        if (strcmp(s_commands[i].name, name) == 0)
-            return &s_commands[i];
-        names[i] = s_commands[i].name;
-    }
-    char shown[72];
-    const char *nearest = text_nearest(name, names, N_COMMANDS);
-    (void)fprintf(stderr, "drover: unknown command %s", text_quote(name, shown));
-    if (nearest)
-        (void)fprintf(stderr, "; did you mean '%s'?", nearest);
-    (void)fputs(" (see drover --help)\n", stderr);
-    return NULL;
-}
+static const command_table_t s_table = {
+    .name = "drover",
+    .summary = "Trains neural networks on many machines, with the same bits for any number of "
+               "them.\n\n",
+    .entries = s_entries,
+    .n_entries = ARRAY_COUNT(s_entries),
+};
 
 static int s_help(int argc, char **argv)
 {
     if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "version") == 0 ||
         argv[1][0] == '-') {
-        s_usage(stdout);
+        command_table_print(&s_table, stdout);
         return STATUS_OK;
     }
-    const command_t *command = s_find(argv[1]);
-    if (!command)
+    const command_entry_t *entry = command_table_find(&s_table, argv[1]);
+    if (!entry)
         return STATUS_USAGE;
     char option[] = "--help";
     char *words[] = {argv[1], option, NULL};
-    return command->run(2, words);
+    return entry->run(2, words);
 }
 
 static int s_version(int argc, char **argv)
@@ -87,20 +59,6 @@ static int s_version(int argc, char **argv)
     (void)argv;
     (void)puts("drover " DROVER_VERSION);
     return STATUS_OK;
-}
-
-static int s_run(int argc, char **argv)
-{
-    if (argc < 2) {
-        s_usage(stderr);
-        return STATUS_USAGE;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return s_help(1, argv + 1);
-    if (strcmp(argv[1], "--version") == 0)
-        return s_version(1, argv + 1);
-    const command_t *command = s_find(argv[1]);
-    return command ? command->run(argc - 1, argv + 1) : STATUS_USAGE;
 }
 
 /* A standard stream that is closed would be the number of the next file that is opened, and that
@@ -118,7 +76,8 @@ static void s_open_standard_streams(void)
 int main(int argc, char **argv)
 {
     s_open_standard_streams();
-    int status = s_run(argc, argv);
+    bool version = argc > 1 && strcmp(argv[1], "--version") == 0;
+    int status = version ? s_version(1, argv + 1) : command_table_run(&s_table, argc, argv);
     log_limit_flush();
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_OK) {
         perror("drover: cannot write to standard output");

@@ -66,12 +66,54 @@ static int s_unknown(const args_command_t *command, const char *word, size_t n, 
     return s_fail(command, text, err);
 }
 
+static int s_take_integer(const args_command_t *command, const args_option_t *option,
+                          const char *value, err_t *err)
+{
+    char text[256];
+    char shown[72];
+    char *end;
+    long number = strtol(value, &end, 10); /* clamps what a long cannot hold */
+    bool whole = end != value && !*end && strspn(value, "+-0123456789") == strlen(value);
+    if (!whole || number < option->min || number > option->max) {
+        (void)snprintf(text, sizeof(text), "--%s: %s is %s; expected %d to %d", option->name,
+                       text_quote(value, shown), whole ? "out of range" : "not a whole number",
+                       option->min, option->max);
+        return s_fail(command, text, err);
+    }
+    *option->integer = (int)number;
+    return 0;
+}
+
+static int s_take_numbers(const args_command_t *command, const args_option_t *option,
+                          const char *value, err_t *err)
+{
+    char text[256];
+    char shown[72];
+    char *end;
+    int n = 0;
+    for (const char *at = value;; at = end + 1) {
+        long number = strtol(at, &end, 10);
+        if (end == at || at[0] < '0' || at[0] > '9' || number < option->min ||
+            number > option->max || (*end && *end != ',') || n == ARGS_MAX_NUMBERS) {
+            (void)snprintf(text, sizeof(text),
+                           "--%s: %s, expected up to %d numbers from %d to %d with commas between "
+                           "them",
+                           option->name, text_quote(value, shown), ARGS_MAX_NUMBERS, option->min,
+                           option->max);
+            return s_fail(command, text, err);
+        }
+        option->numbers->values[n++] = (uint32_t)number;
+        if (!*end)
+            break;
+    }
+    option->numbers->n = n;
+    return 0;
+}
+
 /* Takes an option's value; `value` is NULL for those without. */
 static int s_take(const args_command_t *command, const args_option_t *option, const char *value,
                   args_t *args, err_t *err)
 {
-    char text[256];
-    char shown[72];
     if (option == &s_set) {
         args->overrides[args->n_overrides++] =
             (conf_override_t){.option = s_set.name, .text = value};
@@ -81,20 +123,11 @@ static int s_take(const args_command_t *command, const args_option_t *option, co
     } else if (option->flag) {
         *option->flag = true;
     } else if (option->integer) {
-        assert(value); /* an option with an integer has a metavar */
-        char *end;
-        long number = strtol(value, &end, 10); /* clamps what a long cannot hold */
-        if (end == value || *end || strspn(value, "+-0123456789") != strlen(value)) {
-            (void)snprintf(text, sizeof(text), "--%s: %s is not a whole number; expected %d to %d",
-                           option->name, text_quote(value, shown), option->min, option->max);
-            return s_fail(command, text, err);
-        }
-        if (number < option->min || number > option->max) {
-            (void)snprintf(text, sizeof(text), "--%s: %s is out of range; expected %d to %d",
-                           option->name, text_quote(value, shown), option->min, option->max);
-            return s_fail(command, text, err);
-        }
-        *option->integer = (int)number;
+        assert(value); /* an option with an integer has a metavar, as one with numbers */
+        return s_take_integer(command, option, value, err);
+    } else if (option->numbers) {
+        assert(value);
+        return s_take_numbers(command, option, value, err);
     } else {
         *option->text = value;
     }
@@ -217,6 +250,4 @@ void args_help(const args_command_t *command, FILE *out)
             "\nSettings, in a YAML file or by --set (default < file < --set and options):\n", out);
         conf_help(command->settings, out);
     }
-    if (command->notes)
-        (void)fprintf(out, "\n%s\n", command->notes);
 }

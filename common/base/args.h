@@ -8,23 +8,32 @@
 #define DROVER_BASE_ARGS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/conf.h"
 #include "base/err.h"
 
 #define ARGS_MAX_OPTIONS 32 /* of one command */
+#define ARGS_MAX_NUMBERS 32 /* of one option */
 
-/* One option. Exactly one of key, flag, integer and text is set. When an option is given several
- * times the last one counts. */
+/* "1,10,100" */
 typedef struct {
-    const char *name;    /* without the dashes: "workers" */
-    const char *metavar; /* "N", "DIR"; NULL when it takes no value */
-    const char *help;    /* a sentence; NULL for a key option: the key's help */
-    const char *key;     /* stands for this settings key */
-    bool *flag;          /* set to true; takes no value */
-    int *integer;        /* a whole number, min to max */
-    const char **text;   /* any text, borrowed from argv */
+    uint32_t values[ARGS_MAX_NUMBERS];
+    int n;
+} args_numbers_t;
+
+/* One option. Exactly one of key, flag, integer, numbers and text is set. When an option is given
+ * several times the last one counts. */
+typedef struct {
+    const char *name;        /* without the dashes: "workers" */
+    const char *metavar;     /* "N", "DIR"; NULL when it takes no value */
+    const char *help;        /* a sentence; NULL for a key option: the key's help */
+    const char *key;         /* stands for this settings key */
+    bool *flag;              /* set to true; takes no value */
+    int *integer;            /* a whole number, min to max */
+    args_numbers_t *numbers; /* up to ARGS_MAX_NUMBERS of them, each min to max, min at least 0 */
+    const char **text;       /* any text, borrowed from argv */
     int min, max;
 } args_option_t;
 
@@ -32,7 +41,6 @@ typedef struct {
     const char *name;    /* "train"; messages begin with "drover train: " */
     const char *words;   /* what else it takes, for the usage line: "[CONFIG]" */
     const char *summary; /* what it does, in a sentence or a paragraph */
-    const char *notes;   /* printed at the end of --help; may be NULL */
     const args_option_t *options;
     int n_options;
     const conf_table_t *settings; /* takes --set and shows the keys; NULL if it has no settings */

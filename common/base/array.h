@@ -1,9 +1,13 @@
-/* Arrays that grow and are used again. */
+/* How many elements arrays have: of those of a fixed size, and of those that grow and are used
+ * again. */
 #ifndef DROVER_BASE_ARRAY_H
 #define DROVER_BASE_ARRAY_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* Of an array, not of a pointer to one. */
+#define ARRAY_COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 /* The array with room for n elements of `size` bytes at least, moved if it had to grow; *room is
  * how many it has room for. Grows by doubling, so that a steady run allocates nothing. Aborts when

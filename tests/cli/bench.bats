@@ -226,17 +226,18 @@ refused() {
 }
 
 @test "what cannot be measured: one line and the exit status" {
-    local list='expected up to 32 numbers from 1 to 100000 with commas between them'
+    local see='(see drover bench simulate --help)'
+    local list="expected up to 32 numbers from 1 to 100000 with commas between them $see"
     refused 2 "simulate: --workers: '1,,2', $list" simulate --workers 1,,2
     refused 2 "simulate: --workers: '0', $list" simulate --workers 0
     refused 2 "simulate: --workers: '1,x', $list" simulate --workers 1,x
-    refused 2 "simulate: --relays: '-1', expected up to 32 numbers from 1 to 1000 with commas between them" \
+    refused 2 "simulate: --relays: '-1', expected up to 32 numbers from 1 to 1000 with commas between them $see" \
         simulate --relays=-1
     refused 2 "simulate: --bind: 'tcp://127.0.0.1:5570', expected tcp://ADDRESS:* or ipc://PATH" \
         simulate --bind tcp://127.0.0.1:5570
-    refused 2 "step: --workers: '101', expected up to 32 numbers from 1 to 100 with commas between them" \
+    refused 2 "step: --workers: '101', expected up to 32 numbers from 1 to 100 with commas between them (see drover bench step --help)" \
         step --workers 101
-    refused 2 "step: --params: '9', expected up to 32 numbers from 10 to 100000000 with commas between them" \
+    refused 2 "step: --params: '9', expected up to 32 numbers from 10 to 100000000 with commas between them (see drover bench step --help)" \
         step --params 9
     run --separate-stderr "$DROVER" bench simulation
     [ "$status" -eq 2 ]
@@ -265,7 +266,7 @@ bind the control plane: No such file or directory" simulate --workers 1 --bind i
     done
     refused 1 "compute: the training data has label 9, expected labels below 3, the units of the last \
 layer (model.layers)" compute --rows 10 --set model.layers='[{units: 3, activation: tanh}]'
-    refused 2 "train: --threads: '0', expected up to 32 numbers from 1 to 1024 with commas between them" \
+    refused 2 "train: --threads: '0', expected up to 32 numbers from 1 to 1024 with commas between them (see drover bench train --help)" \
         train --threads 0
     refused 2 "start: --set training.steps=x: 'x' is not a whole number; expected 1 to 1000000000" start --set training.steps=x
     [ -z "$(ls)" ]
