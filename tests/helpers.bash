@@ -81,6 +81,19 @@ wait_exit() {
     wait "${background[$2]}" || status=$?
 }
 
+# ends_well SECONDS NAME...: waits so long for the end of each, which must be with exit status 0.
+ends_well() {
+    local seconds=$1 name
+    shift
+    for name; do
+        wait_exit "$seconds" "$name" || return 1
+        [ "$status" -eq 0 ] || {
+            echo "$name ended with exit status $status, expected 0"
+            return 1
+        }
+    done
+}
+
 # signal NAME SIGNAL: sends it to the process alone, not to its group.
 signal() {
     kill "-$2" "${background[$1]}"

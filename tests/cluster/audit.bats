@@ -33,20 +33,13 @@ four_with_a_liar() {
     start_liar
 }
 
-ends_well() {
-    for process in server one two three; do
-        wait_exit 120 "$process"
-        expect_status 0
-    done
-}
-
 sum_audited() {
     metric out audited | awk '{ n += $1 } END { print n }'
 }
 
 @test "a twentieth is audited: the liar is found, named and sent away, and the run goes on" {
     four_with_a_liar --set server.audit=0.05
-    ends_well
+    ends_well 120 server one two three
     wait_exit 20 liar
     expect_status 1
     # Named with step and node; nobody else was.
@@ -65,7 +58,7 @@ sum_audited() {
 
 @test "all is audited: no lie counts" {
     four_with_a_liar --set server.audit=1
-    ends_well
+    ends_well 120 server one two three
     [ "$(grep -c ' audit\.liar name=liar ' server.log)" -eq 1 ]
     [ "$(metric out audited | sort -nu | head -n 1)" -ge 32 ]
     [ "$(metric out unaudited | sort -u)" = 0 ]
@@ -86,9 +79,8 @@ sum_audited() {
 
 @test "without an audit nothing notices, and the model is another one" {
     four_with_a_liar
-    ends_well
-    wait_exit 20 liar
-    expect_status 0
+    ends_well 120 server one two three
+    ends_well 20 liar
     grep -q ' liar\.lies ' liar.log
     run ! grep -qE 'audit\.|refused' server.log
     [ "$(metric out refused | sort -u)" = 0 ] && [ "$(metric out audited | sort -u)" = 0 ]
@@ -97,17 +89,12 @@ sum_audited() {
 
 @test "a relay audits its own workers: it is they who are named, not the relay" {
     server --set server.audit=0.05
-    start_background relay "$DROVER" relay "$endpoint" --name relay --bind "ipc://$work/r"
-    wait_for_line 20 relay ' relay\.bound endpoint='
-    endpoint=ipc://$work/r
+    start_relay relay "$endpoint" --bind "ipc://$work/r"
     start_worker one
     start_worker two
     start_worker three
     start_liar 20
-    for process in server relay one two three; do
-        wait_exit 120 "$process"
-        expect_status 0
-    done
+    ends_well 120 server relay one two three
     wait_exit 20 liar
     expect_status 1
     grep -q ' audit\.liar name=liar ' relay.log

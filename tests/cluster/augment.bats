@@ -19,23 +19,17 @@ test_setup() {
 # train OUTPUT ARGUMENT...
 train() { "$DROVER" train "${options[@]}" "${all[@]}" --output "$@"; }
 
-same() {
-    cmp "$1/model.safetensors" "$2/model.safetensors"
-    cmp "$1/cost_history/part-00000" "$2/cost_history/part-00000"
-}
-
 @test "convolutions: 1, 2 and 5 workers, one of which is killed, end with the same bytes" {
     local steps=$((DROVER_SLOWNESS > 1 ? 20 : 150)) # not over before the kill
     train one --workers 1 --steps $steps
     train two --workers 2 --threads 2 --steps $steps
-    same one two
+    same_run one two
     start_background train "$DROVER" train "${options[@]}" "${all[@]}" --output five --workers 5 --steps $steps
     wait_for 30 steps_done five 5
-    pkill -KILL -P "${background[train]}" -f 'drover worker .* local-3'
-    wait_exit 60 train
-    expect_status 0
+    kill_child train 'drover worker .* local-3'
+    ends_well 60 train
     grep -q 'worker.restarted name=local-3' train.log
-    same one five
+    same_run one five
 }
 
 @test "so they do by a server that is killed and goes on, and behind a relay" {
@@ -43,19 +37,15 @@ same() {
     "$DROVER" train "${job[@]}" --output calm
     start_background killed "$DROVER" train "${job[@]}" --output split --workers 2
     wait_for 30 steps_done split 7
-    pkill -KILL -P "${background[killed]}" -f 'drover server'
-    wait_exit 60 killed
-    expect_status 0
+    kill_child killed 'drover server'
+    ends_well 60 killed
     grep -q 'server.restarted' killed.log
-    same calm split
+    same_run calm split
     start_server server "${job[@]}" --set server.bind='tcp://127.0.0.1:*' --output above
-    start_background relay "$DROVER" relay "$endpoint" --bind 'tcp://127.0.0.1:*'
-    wait_for_line 20 relay ' relay\.bound endpoint='
-    endpoint=$(sed -n 's/.* relay\.bound endpoint=//p' relay.log)
+    start_relay relay "$endpoint" --bind 'tcp://127.0.0.1:*'
     start_worker below
-    wait_exit 60 server
-    expect_status 0
-    same calm above
+    ends_well 60 server
+    same_run calm above
 }
 
 @test "lists of altered rows: samples and batches, of 1 and 3 workers, and after a resume on lesser instructions" {
@@ -64,11 +54,11 @@ same() {
     for batch in 0 500; do
         train "one-$batch" --set "training.batch_rows=$batch"
         train "three-$batch" --set "training.batch_rows=$batch" --workers 3
-        same "one-$batch" "three-$batch"
+        same_run "one-$batch" "three-$batch"
     done
     train half --steps 4
     DROVER_SIMD=c "$DROVER" train --resume half --steps 8 --workers 2
-    same one-0 half
+    same_run one-0 half
 }
 
 @test "every setting counts, and one that has changed is not gone on with" {

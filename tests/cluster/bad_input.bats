@@ -231,8 +231,7 @@ TABLE
     wait_for_line 10 server ' worker\.joined name=one .*workers=1'
     wait_for_line 10 server ' server\.waiting for=workers there=1 needed=2 '
     start_worker two
-    wait_exit 10 server
-    expect_status 0
+    ends_well 10 server
     steps_done out 3
 }
 
@@ -280,8 +279,7 @@ peer() {
     done
     # and nothing of it has counted
     start_worker good
-    wait_exit 30 server
-    expect_status 0
+    ends_well 30 server
     [ "$(metric run refused | head -n 1)" -eq 18 ]
     "$DROVER" train --data "$data" --output clean --set training.block_rows=8 --steps 200
     cmp clean/cost_history/part-00000 run/cost_history/part-00000
@@ -297,6 +295,5 @@ peer() {
     wait_for_line 10 server ' partial\.refused '
     wait_for_line 10 server ' data\.bad '
     start_worker good
-    wait_exit 30 server
-    expect_status 0
+    ends_well 30 server
 }

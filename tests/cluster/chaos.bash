@@ -8,8 +8,7 @@ rehearse() {
     shift 3
     echo "# $name: $plan" >&3
     start_background "$name" "$DROVER" train --workers "$workers" --output "$name" --chaos "$plan" "$@"
-    wait_exit "${rehearse_seconds:-60}" "$name"
-    expect_status 0
+    ends_well "${rehearse_seconds:-60}" "$name"
     grep -qF " chaos.plan process=train plan=$plan" "$name.log"
 }
 
@@ -42,9 +41,7 @@ injected_at_least() {
 # same_as_calm CALM FOLDER: the model and the histories are those of the calm run, and so is the
 # ledger: each step once, over all its blocks and rows.
 same_as_calm() {
-    cmp "$1/model.safetensors" "$2/model.safetensors"
-    cmp "$1/cost_history/part-00000" "$2/cost_history/part-00000"
-    cmp "$1/accuracy_history/part-00000" "$2/accuracy_history/part-00000"
+    same_run "$1" "$2"
     paste -d ' ' <(metric "$1" step) <(metric "$1" blocks) <(metric "$1" rows) >calm.ledger
     paste -d ' ' <(metric "$2" step) <(metric "$2" blocks) <(metric "$2" rows) >ledger
     cmp calm.ledger ledger

@@ -47,15 +47,13 @@ every_fault() {
         --set server.min_workers=2 --chaos drop=0.05
     start_worker one --chaos seed=8,delay=0.1:20ms
     start_worker two --chaos corrupt=0.1,duplicate=0.1
-    wait_exit 60 server
-    expect_status 0
+    ends_well 60 server
     injected_at_least server drops=1
     same_as_calm "$BATS_FILE_TMPDIR/digits.run" out
     # a worker may miss that the training is over
     for process in one two; do
         has_ended "$process" || signal "$process" TERM
-        wait_exit 20 "$process"
-        expect_status 0
+        ends_well 20 "$process"
     done
     injected_at_least one delays=1
     injected_at_least two corruptions=1 duplicates=1

@@ -72,11 +72,26 @@ start_server() {
     endpoint=$(sed -n 's/.* server\.bound endpoint=//p' "$work/$name.log")
 }
 
+# start_relay NAME ABOVE ARGUMENT...: a relay in the background; its endpoint in $endpoint.
+start_relay() {
+    local name=$1 above=$2
+    shift 2
+    start_background "$name" "$DROVER" relay "$above" --name "$name" "$@"
+    wait_for_line 20 "$name" ' relay\.bound endpoint='
+    endpoint=$(sed -n 's/.* relay\.bound endpoint=//p' "$work/$name.log")
+}
+
 # start_worker NAME ARGUMENT...: a worker of $endpoint in the background.
 start_worker() {
     local name=$1
     shift
     start_background "$name" "$DROVER" worker "$endpoint" --name "$name" "$@"
+}
+
+# kill_child NAME REGEX: kills the process that drover train, in the background as NAME, has started
+# with such a command line. One that was killed before may not be there again yet: fails.
+kill_child() {
+    pkill -KILL -P "${background[$1]}" -f "$2"
 }
 
 # four_ports: the first of four ports in a row that nobody uses, below those that the system gives out.
@@ -106,7 +121,12 @@ metric() {
     grep learning_rate "$1/metrics.jsonl" | sed -E "s/.*\"$2\": ([^,}]*).*/\\1/" # not the evaluations
 }
 
-# sum_of FOLDER: the model's sha256.
-sum_of() {
-    sha256sum <"$1/model.safetensors" | cut -d ' ' -f 1
+# same_run FOLDER FOLDER...: the runs have, byte for byte, the model and the histories of the first.
+same_run() {
+    local folder file
+    for folder in "${@:2}"; do
+        for file in model.safetensors cost_history/part-00000 accuracy_history/part-00000; do
+            cmp "$1/$file" "$folder/$file" || return 1
+        done
+    done
 }

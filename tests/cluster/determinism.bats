@@ -20,12 +20,10 @@ setup_file() {
     done
 }
 
-# same_as KIND FOLDER: the model is, byte for byte, that of one worker alone.
+# same_as KIND FOLDER: the run is that of one worker alone, and no partial was refused.
 same_as() {
     local wanted=$BATS_FILE_TMPDIR/$name.$1
-    cmp "$wanted/model.safetensors" "$2/model.safetensors"
-    cmp "$wanted/cost_history/part-00000" "$2/cost_history/part-00000"
-    [ "$(sum_of "$wanted")" = "$(sum_of "$2")" ]
+    same_run "$wanted" "$2"
     [ "$(metric "$2" refused | sort -u)" = 0 ]
 }
 
@@ -73,10 +71,7 @@ tcp() {
         --set server.min_workers=2
     start_worker one
     start_worker two --threads 2
-    for process in server one two; do
-        wait_exit 60 "$process"
-        expect_status 0
-    done
+    ends_well 60 server one two
     all_took_part 2
     same_as run out
 }
@@ -93,10 +88,8 @@ local_data() {
     cp -r "$data" copy
     start_worker own --data copy
     start_worker fetching
-    wait_exit 60 server
-    expect_status 0
-    wait_exit 10 own
-    expect_status 0
+    ends_well 60 server
+    ends_well 10 own
     all_took_part 2
     same_as run out
 }
@@ -119,10 +112,8 @@ join_and_leave() {
     signal first CONT
     wait_for 60 steps_done out "$both"
     signal first TERM
-    wait_exit 10 first
-    expect_status 0
-    wait_exit 60 server
-    expect_status 0
+    ends_well 10 first
+    ends_well 60 server
     grep -q 'worker\.left name=first workers=1' server.log
     metric out workers >counts
     [ "$(head -n 30 counts | sort -u)" = 1 ]
@@ -147,8 +138,7 @@ killed() {
     signal two KILL
     wait_for 60 steps_done out 40
     signal three KILL
-    wait_exit 60 server
-    expect_status 0
+    ends_well 60 server
     [ "$(metric out reissued | paste -sd+ | bc)" -gt 0 ]
     same_as long out
 }
@@ -162,9 +152,8 @@ server_killed() {
     data_of "$name"
     start_background train "$DROVER" train --data "$data" --workers 2 --output out "${long[@]}"
     wait_for 60 steps_done out 25
-    kill -KILL "$(pgrep -g "${background[train]}" -f 'drover server')"
-    wait_exit 60 train
-    expect_status 0
+    kill_child train 'drover server'
+    ends_well 60 train
     grep -qE ' run\.resumed folder=out step=([2-9]|[12][0-9])0$' train.log
     same_as long out
 }

@@ -51,12 +51,9 @@ refused() {
     start_server server --data "$BATS_FILE_TMPDIR/digits" --output out --steps 20 "${settings[@]}" \
         --bind "ipc://$work/s" --set server.min_workers=2
     start_worker own --data "$BATS_FILE_TMPDIR/digits"
-    start_background relay "$DROVER" relay "$endpoint" --bind "ipc://$work/r" --data "$BATS_FILE_TMPDIR/digits"
-    endpoint=ipc://$work/r start_worker below --data "$BATS_FILE_TMPDIR/digits"
-    for each in server own relay below; do
-        wait_exit 60 "$each"
-        expect_status 0
-    done
+    start_relay relay "$endpoint" --bind "ipc://$work/r" --data "$BATS_FILE_TMPDIR/digits"
+    start_worker below --data "$BATS_FILE_TMPDIR/digits"
+    ends_well 60 server own relay below
     cmp one/model.safetensors out/model.safetensors
     # other rows than those that the job was cut from are refused, as ever
     start_server other --data "$BATS_FILE_TMPDIR/digits" --output out2 --steps 2 "${settings[@]}" \
@@ -65,8 +62,7 @@ refused() {
     wait_exit 30 wrong
     expect_status 1
     start_worker right
-    wait_exit 30 other
-    expect_status 0
+    ends_well 30 other
 }
 
 # The run in every test that follows: an average, evaluations on both sets, and early stopping, which
@@ -76,10 +72,9 @@ stopping=(--set training.optimizer=adam --set "training.learning_rate=$rate" --s
     --set training.schedule.kind=constant --set evaluation.every_steps=5 --set training.early_stopping.patience=3
     --set checkpoint.every_steps=4 --steps 3000)
 
-# The run in $1 has left the same as that in $2, each evaluation once among them.
-same_run() {
-    cmp "$1/model.safetensors" "$2/model.safetensors"
-    cmp "$1/cost_history/part-00000" "$2/cost_history/part-00000"
+# same_trials FOLDER FOLDER: the same run, each evaluation once in it.
+same_trials() {
+    same_run "$1" "$2"
     cmp "$1/evaluation.json" "$2/evaluation.json"
     diff <(grep validation_cost "$1/metrics.jsonl") <(grep validation_cost "$2/metrics.jsonl")
 }
@@ -119,12 +114,12 @@ PYTHON
 @test "early stopping: the same for 2 and 5 workers, 2 threads and the dense kernel's own" {
     make_one
     train --workers 2 --threads 2 --output two "${stopping[@]}"
-    same_run "$one" two
+    same_trials "$one" two
     train --workers 5 --output five "${stopping[@]}"
-    same_run "$one" five
+    same_trials "$one" five
     train --workers 1 --output d1 "${stopping[@]}" --steps 40 --set numerics.kernel=dense
     train --workers 3 --output d3 "${stopping[@]}" --steps 40 --set numerics.kernel=dense
-    same_run d1 d3
+    same_trials d1 d3
 }
 
 @test "early stopping: the same through a relay, beside a worker with data of its own, one of which is killed" {
@@ -132,16 +127,13 @@ PYTHON
     start_server server --data "$BATS_FILE_TMPDIR/digits" --output out "${settings[@]}" "${stopping[@]}" \
         --bind "ipc://$work/s" --set server.min_workers=2
     start_worker own --data "$BATS_FILE_TMPDIR/digits"
-    start_background relay "$DROVER" relay "$endpoint" --bind "ipc://$work/r"
-    endpoint=ipc://$work/r start_worker below
-    endpoint=ipc://$work/r start_worker other
+    start_relay relay "$endpoint" --bind "ipc://$work/r"
+    start_worker below
+    start_worker other
     wait_for 30 steps_done out 40
     signal other KILL
-    for each in server own relay below; do
-        wait_exit 60 "$each"
-        expect_status 0
-    done
-    same_run "$one" out
+    ends_well 60 server own relay below
+    same_trials "$one" out
 }
 
 @test "early stopping: the same when server and workers are killed, and when it stops in between" {
@@ -149,22 +141,21 @@ PYTHON
     start_background run "$DROVER" train --data "$BATS_FILE_TMPDIR/digits" "${settings[@]}" "${stopping[@]}" \
         --workers 3 --output out
     wait_for 30 steps_done out 20
-    pkill -KILL -P "${background[run]}" -f 'drover server'
+    kill_child run 'drover server'
     wait_for_line 30 run 'run\.resumed'
-    pkill -KILL -P "${background[run]}" -f 'drover worker .* local-2'
-    wait_exit 60 run
-    expect_status 0
-    same_run "$one" out
+    kill_child run 'drover worker .* local-2'
+    ends_well 60 run
+    same_trials "$one" out
     # the trial of step 20 has just begun, is under way, or is about to be decided
     local each
     for each in 20 22 24; do
         train --output "at-$each" "${stopping[@]}" --steps "$each"
         "$DROVER" train --resume "at-$each" --workers 2 --steps 3000
-        same_run "$one" "at-$each"
+        same_trials "$one" "at-$each"
     done
     # what has stopped stays so
     "$DROVER" train --resume at-24 --workers 2
-    same_run "$one" at-24
+    same_trials "$one" at-24
 }
 
 @test "evaluation: on test data alone, after every step" {
@@ -188,8 +179,7 @@ PYTHON
         kill -KILL \$PPID"
     start_background run "$DROVER" train --data "$BATS_FILE_TMPDIR/digits" "${settings[@]}" --workers 2 \
         --output out --steps 20 --set evaluation.every_steps=5
-    wait_exit 60 run
-    expect_status 0
+    ends_well 60 run
     grep -q 'server\.restarted' run.log
     [ "$(grep -c validation_cost out/metrics.jsonl)" -eq 4 ]
 }

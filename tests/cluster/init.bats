@@ -50,10 +50,7 @@ train() {
     train --init "$from/before/checkpoint/step-0000000012.safetensors" --output checkpoint
     train --init "$from/weights.npz" --output npz --workers 2
     train --set model.init_file="$from/wide.npz" --output wide
-    for run in folder checkpoint npz wide; do
-        cmp one/model.safetensors "$run/model.safetensors"
-        cmp one/cost_history/part-00000 "$run/cost_history/part-00000"
-    done
+    same_run one folder checkpoint npz wide
     train --output drawn
     run ! cmp -s drawn/cost_history/part-00000 one/cost_history/part-00000
 }
@@ -93,19 +90,13 @@ END
     grep -qx 'drover server: changed: its checkpoint is of another model.init_file than start is now' <<<"$output"
 }
 
-# Ends a child of the run whose command line matches; a killed one may not be there again yet.
-kill_child() {
-    pkill -KILL -P "${background[run]}" -f "$1"
-}
-
 @test "a killed server begins again with the same weights" {
     train --init "$from/weights.npz" --output calm --steps 150
     start_background run "$DROVER" train --data "$data" --steps 150 --init "$from/weights.npz" \
         --output killed --workers 2
     wait_for 30 steps_done killed 30
-    wait_for 30 kill_child 'drover server'
-    wait_exit 60 run
-    expect_status 0
+    wait_for 30 kill_child run 'drover server'
+    ends_well 60 run
     cmp calm/model.safetensors killed/model.safetensors
 }
 

@@ -116,7 +116,7 @@ interrupted() {
     start_background train "$DROVER" train --data "$data" --workers 2 --output out "${settings[@]}"
     wait_for 30 steps_done out 10
     folder=$(socket_folder train)
-    kill -KILL "$(pgrep -g "${background[train]}" -f 'drover server')"
+    kill_child train 'drover server'
     wait_for_line 20 train ' run\.resumed folder=out step=[1-9]'
     wait_for 30 steps_done out 20
     signal train INT
@@ -133,8 +133,7 @@ interrupted() {
     start_worker two
     wait_for 30 steps_done out 5
     signal one TERM
-    wait_exit 10 one
-    expect_status 0
+    ends_well 10 one
     wait_for_line 10 server ' worker\.left name=one workers=1'
     local n
     n=$(wc -l <out/metrics.jsonl)
@@ -165,8 +164,7 @@ interrupted() {
         --set "server.bind=ipc://$work/control"
     wait_for_line 10 train ' server\.waiting for=workers there=0 needed=1 '
     "$DROVER" worker "ipc://$work/control"
-    wait_exit 20 train
-    expect_status 0
+    ends_well 20 train
     steps_done out 5
     run -2 --separate-stderr "$DROVER" train --data "$data" --workers 0 --output out
     [[ $stderr == "drover train: server.bind: nobody but local workers can find 'auto', "* ]]
@@ -180,10 +178,8 @@ interrupted() {
     wait_for 20 test -S control
     start_background worker "$DROVER" worker "ipc://$work/control"
     cat digits/train-images-idx3-ubyte >images
-    wait_exit 20 server
-    expect_status 0
-    wait_exit 20 worker
-    expect_status 0
+    ends_well 20 server
+    ends_well 20 worker
 }
 
 @test "local workers reach a server that is bound to a network interface by its name" {
@@ -223,6 +219,5 @@ memory_of() {
     signal server KILL
     wait_for_line 20 one ' worker\.waiting for=server endpoint=ipc:'
     signal one TERM
-    wait_exit 10 one
-    expect_status 0
+    ends_well 10 one
 }

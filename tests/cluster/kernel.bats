@@ -66,8 +66,7 @@ train() {
     wait_for_line 10 server ' worker\.joined name=first .*kernel=dense/Prescott'
     start_worker second
     wait_for_line 10 server ' worker\.joined name=second .*kernel=dense/Prescott'
-    wait_exit 30 server
-    expect_status 0
+    ends_well 30 server
     [ "$(kernel_of out)" = dense/Prescott ]
     cmp alone/model.safetensors out/model.safetensors
 }
@@ -101,10 +100,8 @@ train() {
 @test "for a core type that it does not have OpenBLAS takes another, and its name is told" {
     start_server server --data "$data" --set numerics.kernel=dense --output out --steps 3 --bind "ipc://$work/control"
     OPENBLAS_CORETYPE=Nonsense start_worker first
-    wait_exit 30 server
-    expect_status 0
-    wait_exit 10 first
-    expect_status 0
+    ends_well 30 server
+    ends_well 10 first
     [[ $(kernel_of out) =~ ^dense/[A-Z][A-Za-z]+$ ]]
     [ "$(kernel_of out)" != dense/Nonsense ]
     grep -qE " blas\.core +OpenBLAS runs its [A-Za-z]+ kernels though Nonsense was asked for" first.log
@@ -122,8 +119,7 @@ train() {
     for path in c avx2 avx512; do
         DROVER_SIMD=$path start_worker $path
     done
-    wait_exit 30 server
-    expect_status 0
+    ends_well 30 server
     [ "$(grep -c ' worker\.joined .* kernel=sparse ' server.log)" -eq 3 ]
     cmp c/model.safetensors out/model.safetensors
 }
@@ -165,8 +161,7 @@ END
     start_server server --data "$data" --output out --steps 3 --bind "ipc://$work/control" \
         --set numerics.mode=fast
     start_worker first
-    wait_exit 30 server
-    expect_status 0
+    ends_well 30 server
     grep -q ' worker\.joined name=first .* kernel=sparse ' server.log
     run ! grep -q ' worker\.kernel ' server.log
     "$DROVER" train --data "$data" --steps 3 --output strict

@@ -52,8 +52,7 @@ service() {
     pod early worker "$net.9" # before there is a name
     wait_for_line 20 early ' worker\.waiting '
     pod data data "$net.1"
-    wait_exit 30 data
-    expect_status 0
+    ends_well 30 data
     [ -s volume/data/train-images-idx3-ubyte ]
     cp "$BATS_FILE_TMPDIR"/data/* volume/data # fewer of them
     pod server server "$net.1"
@@ -69,15 +68,11 @@ service() {
     sed -i "s/steps: 1000000/steps: $n/" config/training.yaml
     pod again server "$net.2"
     service drover-server "$net.2"
-    wait_exit 60 again
-    expect_status 0
+    ends_well 60 again
     grep -qE ' run\.resumed folder=.* step=[1-9]' again.log
     [ "$(grep -cE ' worker\.joined name=pod-(worker|relay) .*kernel=sparse' again.log)" -eq 2 ]
     cmp calm/model.safetensors volume/run/model.safetensors
-    for name in early relay late; do
-        wait_exit 10 "$name"
-        expect_status 0
-    done
+    ends_well 10 early relay late
 }
 
 @test "a worker that is scaled away leaves within its grace, and the training goes on" {
@@ -89,8 +84,7 @@ service() {
     wait_for_line 20 server ' worker\.joined .*workers=2'
     wait_for 20 steps_done volume/run 5
     signal one TERM
-    wait_exit 10 one
-    expect_status 0
+    ends_well 10 one
     n=$(wc -l <volume/run/metrics.jsonl)
     wait_for 20 steps_done volume/run $((n + 5))
     signal server TERM # its pod has to make room

@@ -31,14 +31,6 @@ resume() {
     "$DROVER" train "${options[@]}" --resume "$2" "${@:3}"
 }
 
-# same FOLDER...: do all have the model of the first?
-same() {
-    local folder
-    for folder in "${@:2}"; do
-        cmp "$1/model.safetensors" "$folder/model.safetensors"
-    done
-}
-
 # accuracy FOLDER: on the test set.
 accuracy() {
     "$DROVER" evaluate "$1" "$data" --json | "$python" -c 'import json, sys; print(json.load(sys.stdin)["accuracy"])'
@@ -58,10 +50,10 @@ refused() {
     train "$dense" threads --workers 1 --threads 3
     train "$dense" half --workers 2 --steps 6
     resume "$dense" half --workers 2
-    same one three threads half
+    same_run one three threads half
     for kernel in c avx2; do
         DROVER_SIMD=$kernel train "$dense" "$kernel" --workers 1
-        same one "$kernel"
+        same_run one "$kernel"
     done
 }
 
@@ -71,13 +63,13 @@ refused() {
         convolve "$kernel-1" --workers 1 --set numerics.kernel="$kernel"
         convolve "$kernel-3" --workers 3 --set numerics.kernel="$kernel"
         convolve "$kernel-t" --threads 2 --set numerics.kernel="$kernel"
-        same "$kernel"-{1,3,t}
+        same_run "$kernel"-{1,3,t}
     done
     DROVER_SIMD=avx2 convolve sparse-2 --set numerics.kernel=sparse
-    same sparse-1 sparse-2
+    same_run sparse-1 sparse-2
     # which of them is not asked for: a product of patches has no zeros to leave out
     convolve auto
-    same dense-1 auto
+    same_run dense-1 auto
 }
 
 @test "batches by permutation: the same bytes for any workers, by both kernels, and after a resume" {
@@ -87,7 +79,7 @@ refused() {
         train "$dense" "$kernel-3" --workers 3 "${batch[@]}"
         train "$dense" "$kernel-half" --threads 2 --steps 6 "${batch[@]}"
         resume "$dense" "$kernel-half" --workers 2 "${batch[@]}"
-        same "$kernel"-{1,3,half}
+        same_run "$kernel"-{1,3,half}
         # 1500 rows: three steps of 400 and one of the rest are an epoch
         [ "$("$python" -c 'import json, sys
 print([json.loads(line)["rows"] for line in open(sys.argv[1])][:5])' "$kernel-3/metrics.jsonl")" \

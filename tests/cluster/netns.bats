@@ -45,13 +45,8 @@ goes_on() {
 
 # ends PROCESS...: they end with success, and the run with the bits of the calm one.
 ends() {
-    local process
-    for process; do
-        wait_exit 60 "$process"
-        expect_status 0
-    done
-    cmp "$BATS_FILE_TMPDIR/calm/model.safetensors" out/model.safetensors
-    cmp "$BATS_FILE_TMPDIR/calm/cost_history/part-00000" out/cost_history/part-00000
+    ends_well 60 "$@"
+    same_run "$BATS_FILE_TMPDIR/calm" out
     [ "$(metric out refused | sort -u)" = 0 ]
 }
 
@@ -109,6 +104,5 @@ loses_one() {
     [ "$(metric out reissued | paste -sd+ | bc)" -gt 0 ]
     wait_for 30 said 1 'worker\.waiting for=server ' one # it goes on looking
     signal one TERM
-    wait_exit 10 one
-    expect_status 0
+    ends_well 10 one
 }

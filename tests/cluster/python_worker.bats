@@ -37,10 +37,8 @@ alone() {
     start_server server --data "$data" --output out "${settings[@]}" --bind 'tcp://127.0.0.1:*' \
         --set evaluation.every_steps=10
     start_python snake
-    wait_exit 60 server
-    expect_status 0
-    wait_exit 10 snake
-    expect_status 0
+    ends_well 60 server
+    ends_well 10 snake
     # one node a step: nothing was repeated, and nobody else was there
     [ "$(sent snake)" -ge 30 ]
     close_to_c
@@ -65,12 +63,9 @@ beside() {
         --set server.min_workers=2
     start_worker see
     start_python snake
-    wait_exit 60 server
-    expect_status 0
-    wait_exit 10 snake
-    expect_status 0
-    wait_exit 10 see
-    expect_status 0
+    ends_well 60 server
+    ends_well 10 snake
+    ends_well 10 see
     # where it is late, others are given its share
     [ "$(sent snake)" -gt 0 ]
     [ "$(metric out workers | sort -u)" = 2 ]
@@ -92,10 +87,8 @@ beside() {
     wait_for 60 steps_done out 5
     signal snake KILL
     start_python adder
-    wait_exit 60 server
-    expect_status 0
-    wait_exit 10 adder
-    expect_status 0
+    ends_well 60 server
+    ends_well 10 adder
     [ "$(sent adder)" -gt 0 ]
     close_to_c
 }

@@ -11,21 +11,12 @@ setup_file() {
     "$DROVER" train --data "$BATS_FILE_TMPDIR/digits" --output "$BATS_FILE_TMPDIR/calm" "${settings[@]}"
 }
 
-# start_relay NAME ABOVE ARGUMENT...: a relay in the background; its endpoint in $endpoint.
-start_relay() {
-    local name=$1 above=$2
-    shift 2
-    start_background "$name" "$DROVER" relay "$above" --name "$name" "$@"
-    wait_for_line 20 "$name" ' relay\.bound endpoint='
-    endpoint=$(sed -n 's/.* relay\.bound endpoint=//p' "$work/$name.log")
-}
-
 server() {
     start_server server --data "$BATS_FILE_TMPDIR/digits" --output out "${settings[@]}" "$@"
 }
 
 same_bits() {
-    cmp "$BATS_FILE_TMPDIR/calm/model.safetensors" out/model.safetensors
+    same_run "$BATS_FILE_TMPDIR/calm" out
     [ "$(metric out refused | sort -u)" = 0 ]
 }
 
@@ -42,10 +33,7 @@ same_bits() {
     wait_for_line 20 server ' worker\.joined name=upper '
     endpoint=$above
     start_worker beside # the second; now it begins
-    for process in server upper lower beside two three four; do
-        wait_exit 60 "$process"
-        expect_status 0
-    done
+    ends_well 60 server upper lower beside two three four
     [ "$(metric out workers | sort -u)" = 2 ] # a relay stands for all that is below it
     same_bits
 }
@@ -58,10 +46,7 @@ same_bits() {
     wait_for 30 steps_done out 5
     signal relay KILL
     start_relay again "ipc://$work/s" --bind "ipc://$work/r"
-    for process in server again one two; do
-        wait_exit 60 "$process"
-        expect_status 0
-    done
+    ends_well 60 server again one two
     grep -q ' worker.joined name=one ' "$work/again.log"
     same_bits
 }
@@ -74,10 +59,7 @@ same_bits() {
     wait_for 30 steps_done out 12
     signal server KILL
     start_background resumed "$DROVER" server --resume out --bind "ipc://$work/s"
-    for process in resumed relay one two; do
-        wait_exit 60 "$process"
-        expect_status 0
-    done
+    ends_well 60 resumed relay one two
     [ "$(metric out step | sort -n | uniq -d)" = "" ]
     same_bits
 }
@@ -91,10 +73,7 @@ same_bits() {
     wait_for_line 20 relay ' relay\.idle '
     wait_for_line 20 server ' worker\.left name=relay '
     start_worker two
-    for process in server relay two; do
-        wait_exit 60 "$process"
-        expect_status 0
-    done
+    ends_well 60 server relay two
     same_bits
 }
 
@@ -105,16 +84,11 @@ same_bits() {
     start_worker below
     wait_for 30 steps_done out 3
     signal relay TERM
-    wait_exit 20 relay
-    expect_status 0
+    ends_well 20 relay
     wait_for_line 20 server ' worker\.left name=relay '
     signal below TERM # it waits for a relay
-    wait_exit 20 below
-    expect_status 0
-    for process in server beside; do
-        wait_exit 60 "$process"
-        expect_status 0
-    done
+    ends_well 20 below
+    ends_well 60 server beside
     same_bits
 }
 
@@ -149,8 +123,7 @@ same_bits() {
     start_background idle "$DROVER" relay "$endpoint" --bind "ipc://$work/i" --patience 1
     wait_for_line 10 idle ' relay\.waiting for=workers '
     signal idle TERM # which is no fault of the server's
-    wait_exit 20 idle
-    expect_status 0
+    ends_well 20 idle
     endpoint=ipc://$work/r
     start_worker one
     wait_for 30 steps_done out 5
@@ -191,8 +164,7 @@ one_has_ended() {
     kill -KILL "${background[wrong]}" "${background[lower]}" 2>/dev/null || true
     start_relay righted "ipc://$work/s" --bind "ipc://$work/upper"
     start_relay again "$endpoint" --bind "ipc://$work/lower"
-    wait_exit 60 server
-    expect_status 0
+    ends_well 60 server
     same_bits
 }
 

@@ -38,10 +38,10 @@ grown() {
     "$DROVER" data synth data --train-rows 4000 --test-rows 10 --seed 3
     start_server server --data data --output run --steps 11000 --bind "ipc://$work/s" \
         --set training.block_rows=64 --set checkpoint.every_steps=500
-    start_background relay "$DROVER" relay "$endpoint" --bind "ipc://$work/r" --name relay
-    wait_for_line 20 relay ' relay\.bound '
-    endpoints=([server]=$endpoint [relay]=ipc://$work/r)
-    start_worker steady
+    endpoints[server]=$endpoint
+    start_relay relay "$endpoint" --bind "ipc://$work/r"
+    endpoints[relay]=$endpoint
+    endpoint=${endpoints[server]} start_worker steady
     # alone at first: what it keeps of each block it has now, whichever it is asked for later
     wait_for 60 steps_done run 20
     while [ "$next" -le 10000 ]; do
@@ -59,8 +59,7 @@ grown() {
     done
     echo "# $n workers joined in $done steps; process, step, kB, threads, descriptors:" >&3
     sed 's/^/#   /' samples >&3
-    wait_exit 60 server
-    expect_status 0
+    ends_well 60 server
     steps_done run 11000
     for name in "${stay[@]}"; do
         [ "$(grown "$name" 3)" -le 1024 ]

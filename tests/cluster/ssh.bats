@@ -110,8 +110,7 @@ joined() {
     printf '# two hosts\none threads=1\n\n%s@two threads=1 workers=2 # and two of them\n' "$(id -un)" >hosts
     start_launch run hosts --bind "$bind" -- --data "$data" --output out "${settings[@]}" \
         --set server.min_workers=3
-    wait_exit 30 run
-    expect_status 0
+    ends_well 30 run
     cmp "$calm/model.safetensors" out/model.safetensors
     for name in one two.1 two.2; do
         grep -qE " worker\.joined name=${name//./\\.} .*threads=1 " run.log
@@ -208,17 +207,14 @@ joined() {
         --set server.min_workers=2
     printf 'one threads=1 workers=2\n' >hosts
     start_launch run hosts --endpoint "$bind"
-    wait_exit 20 server
-    expect_status 0
-    wait_exit 20 run
-    expect_status 0
+    ends_well 20 server
+    ends_well 20 run
     cmp "$calm/model.safetensors" out/model.safetensors
     all_gone run
     # lo's address is not in --bind: a worker connects to where its ssh comes from
     bind=tcp://127.0.0.1:$((10000 + $$ * 4 % 20000))
     start_launch found hosts --bind "tcp://lo:${bind##*:}" -- --data "$data" --output found "${settings[@]}"
-    wait_exit 20 found
-    expect_status 0
+    ends_well 20 found
     cmp "$calm/model.safetensors" found/model.safetensors
     all_gone found
 }

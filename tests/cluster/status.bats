@@ -59,9 +59,7 @@ says() {
     start_server server --data "$BATS_FILE_TMPDIR/digits" --output out "${settings[@]}" \
         --bind "ipc://$work/s"
     local above=$endpoint
-    start_background relay "$DROVER" relay "$above" --bind "ipc://$work/r" --name rack
-    wait_for_line 20 relay ' relay\.bound '
-    endpoint=ipc://$work/r
+    start_relay rack "$above" --bind "ipc://$work/r"
     says '[r["role"], r["upstream"], r["n_members"], r["waiting_for"]]' "['relay', '$above', 0, 'workers']"
     start_worker one
     start_worker two

@@ -103,20 +103,16 @@ END
     "$DROVER" train --data "$data" --output calm --set training.block_rows=240 --steps "$n"
     sed -i "s/steps: 1000000/steps: $n/" etc/first.yaml
     start_unit again drover-server first
-    wait_exit 30 again
-    expect_status 0
+    ends_well 30 again
     grep -qE ' run\.resumed folder=.* step=[1-9]' again.log
     cmp calm/model.safetensors state/drover/first/model.safetensors
-    wait_exit 10 one
-    expect_status 0
-    wait_exit 10 two
-    expect_status 0
+    ends_well 10 one
+    ends_well 10 two
     # Restart=always: for the next training. Restart=on-abnormal, at the next boot: it is done.
     start_unit one drover-worker 1
     wait_for_line 20 one ' worker\.waiting '
     start_unit finished drover-server first
-    wait_exit 30 finished
-    expect_status 0
+    ends_well 30 finished
     [ "$(wc -l <state/drover/first/metrics.jsonl)" -eq "$n" ]
     cmp calm/model.safetensors state/drover/first/model.safetensors
     # Another training, stopped in the middle by systemctl stop.
