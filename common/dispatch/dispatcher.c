@@ -154,7 +154,6 @@ static const audit_worker_t *s_auditors(dispatcher_t *self, uint32_t *n)
     uint32_t n_members;
     int64_t now_ms = (int64_t)s_now_ms(self);
     const member_t *members = membership_list(self->members, &n_members);
-    const reduce_t *tree = aggregate_tree(self->aggregate);
     self->auditors =
         array_room(self->auditors, n_members, &self->auditors_room, sizeof(*self->auditors));
     *n = 0;
@@ -165,7 +164,7 @@ static const audit_worker_t *s_auditors(dispatcher_t *self, uint32_t *n)
                 .name = members[i].name,
                 .host = members[i].host,
                 .speed = membership_speed(self->members, &members[i]) * (1 - members[i].doubt),
-                .owed = self->running ? round_owed_blocks(self->round, tree, members[i].id) : 0,
+                .owed = self->running ? round_owed_blocks(self->round, members[i].id) : 0,
                 .silent = membership_silent(&members[i], now_ms),
             };
     return self->auditors;
@@ -303,7 +302,7 @@ static void s_plan(dispatcher_t *self)
     self->changed = false;
     uint32_t n_workers, n;
     const round_worker_t *workers = dispatcher_workers(self, &n_workers);
-    round_tick(self->round, aggregate_tree(self->aggregate), workers, n_workers, now_ms);
+    round_tick(self->round, workers, n_workers, now_ms);
     round_closed_t closed;
     while (round_take_closed(self->round, &closed)) {
         member_t *member = membership_by_id(self->members, closed.worker);

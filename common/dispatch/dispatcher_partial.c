@@ -180,48 +180,58 @@ const float *dispatcher_held(const dispatcher_t *self, const wire_t *in, size_t 
     return aggregate_held(self->aggregate, node);
 }
 
-/* One partial into the tree, or why not. */
-void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *in, frame_t *frame)
+/* Is it a PARTIAL of the step that runs, of somebody who may take part? What is not is counted, and
+ * logged unless that is no fault of its sender. */
+static bool s_is_expected(dispatcher_t *self, wire_status_t status, const wire_t *in)
 {
     if (status != WIRE_OK || in->type != WIRE_PARTIAL) {
         self->figures.n_refused++;
         log_warn_limited("partial.refused", "?", "%s",
                          status != WIRE_OK ? wire_status_text(status) : "not a PARTIAL");
-        return;
+        return false;
     }
     if (in->run != self->job.run) {
         self->figures.n_refused++;
         log_warn_limited("partial.refused", "?", "of another run");
-        return;
+        return false;
     }
     if (in->incarnation != self->job.incarnation) {
         self->figures.n_duplicates++; /* asked for by a server or relay that has died since */
-        return;
+        return false;
     }
-    const wire_partial_t *sent = &in->partial;
-    member_t *member = membership_by_id(self->members, sent->worker);
-    if (membership_quarantined(self->members, sent->worker)) {
+    uint32_t worker = in->partial.worker;
+    if (membership_quarantined(self->members, worker)) {
         self->figures.n_duplicates++; /* others were asked for its blocks */
-        return;
+        return false;
     }
-    if (!membership_knew(self->members, sent->worker)) {
+    if (!membership_knew(self->members, worker)) {
         self->figures.n_refused++;
-        log_warn_limited("partial.refused", "?", "of a worker that has not joined: %u",
-                         sent->worker);
-        return;
+        log_warn_limited("partial.refused", "?", "of a worker that has not joined: %u", worker);
+        return false;
     }
+    member_t *member = membership_by_id(self->members, worker);
     if (member)
         member->last_seen_ms = (int64_t)s_now_ms(self);
     if (!self->running || in->step < self->step) {
         self->figures.n_duplicates++; /* late: its step is done */
-        return;
+        return false;
     }
     if (in->step > self->step) {
         s_refuse_partial(self, member, "of a step that has not begun");
-        return;
+        return false;
     }
     if (member)
         member->newest_step = self->step;
+    return true;
+}
+
+/* One partial into the tree, or why not. */
+void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *in, frame_t *frame)
+{
+    if (!s_is_expected(self, status, in))
+        return;
+    const wire_partial_t *sent = &in->partial;
+    member_t *member = membership_by_id(self->members, sent->worker);
     double begun_ms = s_now_ms(self);
     frame_t *kept = pool_take(self->frames_pool);
     memset(kept, 0, sizeof(*kept));

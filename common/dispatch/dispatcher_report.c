@@ -13,11 +13,6 @@
 #define MAX_NAMED 3
 #define LATE      0.5 /* doubt from which a member is called late */
 
-static uint32_t s_owed(const dispatcher_t *self, uint32_t worker)
-{
-    return round_owed_blocks(self->round, aggregate_tree(self->aggregate), worker);
-}
-
 static void s_append(char text[WIRE_TEXT_SIZE], const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 static void s_append(char text[WIRE_TEXT_SIZE], const char *format, ...)
@@ -44,7 +39,7 @@ bool dispatcher_waits_for(dispatcher_t *self, char text[WIRE_TEXT_SIZE])
     s_append(text, "%u blocks of step %u", n_missing, self->step);
     const member_t *members = membership_list(self->members, &n_members);
     for (uint32_t i = 0; i < n_members; i++) {
-        uint32_t owed = s_owed(self, members[i].id);
+        uint32_t owed = round_owed_blocks(self->round, members[i].id);
         n_owing += owed > 0;
         if (owed == 0 || n_named == MAX_NAMED)
             continue;
@@ -96,7 +91,7 @@ static wire_member_t s_describe(const dispatcher_t *self, const member_t *member
         .relay = member->relays > 0,
         .rows_per_s = member->blocks_per_ms > 0 ? s_rows_per_s(self, member->blocks_per_ms) : NAN,
         .seen_ms = (uint32_t)(now_ms - member->last_seen_ms),
-        .owed = self->running ? s_owed(self, member->id) : 0,
+        .owed = self->running ? round_owed_blocks(self->round, member->id) : 0,
         .assigned = member->n_assigned,
         .reissued = member->n_late,
         .refused = member->n_refused,

@@ -60,10 +60,12 @@ struct round {
     round_closed_t *closed; /* owned */
     uint32_t n_closed;
     uint32_t closed_room;
-    double *speeds; /* owned; scratch, one a worker */
+    double *speeds; /* owned, as the next two: scratch, one a worker */
     uint32_t *ends;
+    round_worker_t *idle;
     uint32_t speeds_room;
     uint32_t ends_room;
+    uint32_t idle_room;
     bool *asked;      /* owned; (n_blocks): was somebody asked for the block in this step? */
     tally_t *tallies; /* owned */
     uint32_t n_tallies;
@@ -100,6 +102,7 @@ void round_destroy(round_t **self_p)
     free(self->closed);
     free(self->speeds);
     free(self->ends);
+    free(self->idle);
     free(self->asked);
     free(self->tallies);
     free(self);
@@ -299,14 +302,14 @@ static bool s_owed_before(const round_t *self, uint32_t n, uint32_t worker, uint
 
 /* How many blocks that open[i] asks for are still to come; `once`: but those that its worker was
  * asked for before. */
-static uint32_t s_missing_blocks(const round_t *self, const reduce_t *tree, uint32_t i, bool once)
+static uint32_t s_missing_blocks(const round_t *self, uint32_t i, bool once)
 {
     const wire_range_t *range = &self->open[i].range;
     if (self->open[i].copy)
         return audit_awaits(self->audit, range->worker, range->first) ? self->open[i].n_blocks : 0;
     uint32_t n = 0, first, end;
     for (uint32_t from = range->first;
-         from < range->end && reduce_missing(tree, from, &first, &end) && first < range->end;
+         from < range->end && reduce_missing(self->tree, from, &first, &end) && first < range->end;
          from = end)
         for (; first < end && first < range->end; first++)
             n += !s_undecided(self, first) &&
@@ -314,14 +317,14 @@ static uint32_t s_missing_blocks(const round_t *self, const reduce_t *tree, uint
     return n;
 }
 
-uint32_t round_owed_blocks(const round_t *self, const reduce_t *tree, uint32_t worker)
+uint32_t round_owed_blocks(const round_t *self, uint32_t worker)
 {
     uint32_t n = 0;
     bool asked_before = false; /* then some blocks may have been asked for twice */
     for (uint32_t i = 0; i < self->n_open; i++) {
         if (self->open[i].range.worker != worker)
             continue;
-        n += s_missing_blocks(self, tree, i, asked_before);
+        n += s_missing_blocks(self, i, asked_before);
         asked_before = true;
     }
     return n;
@@ -343,7 +346,7 @@ static void s_report(round_t *self, const assignment_t *assignment, bool late, d
 }
 
 /* Is some of what was asked for still to come? */
-static bool s_is_awaited(const round_t *self, const reduce_t *tree, const assignment_t *assignment)
+static bool s_is_awaited(const round_t *self, const assignment_t *assignment)
 {
     const wire_range_t *range = &assignment->range;
     if (assignment->copy)
@@ -351,17 +354,17 @@ static bool s_is_awaited(const round_t *self, const reduce_t *tree, const assign
     uint32_t missing;
     bool audited;
     for (uint32_t from = range->first;
-         reduce_missing(tree, from, &missing, NULL) && missing < range->end;
+         reduce_missing(self->tree, from, &missing, NULL) && missing < range->end;
          from = s_cut(self, missing, range->end, &audited))
         if (!s_undecided(self, missing))
             return true;
     return false;
 }
 
-static void s_close_complete(round_t *self, const reduce_t *tree, double now_ms)
+static void s_close_complete(round_t *self, double now_ms)
 {
     for (uint32_t i = self->n_open; i-- > 0;) {
-        if (s_is_awaited(self, tree, &self->open[i]))
+        if (s_is_awaited(self, &self->open[i]))
             continue;
         s_report(self, &self->open[i], false, now_ms);
         s_drop(self, i);
@@ -382,10 +385,9 @@ static uint32_t s_covered_until(const round_t *self, uint32_t block)
 }
 
 /* The next run of blocks at or after *from that nobody is on time with. */
-static bool s_uncovered(const round_t *self, const reduce_t *tree, uint32_t from, uint32_t *first,
-                        uint32_t *end)
+static bool s_uncovered(const round_t *self, uint32_t from, uint32_t *first, uint32_t *end)
 {
-    while (reduce_missing(tree, from, first, NULL)) {
+    while (reduce_missing(self->tree, from, first, NULL)) {
         bool audited;
         uint32_t until = s_covered_until(self, *first);
         if (until == 0 && s_undecided(self, *first))
@@ -394,7 +396,7 @@ static bool s_uncovered(const round_t *self, const reduce_t *tree, uint32_t from
             from = until;
             continue;
         }
-        (void)reduce_missing(tree, *first, first, end);
+        (void)reduce_missing(self->tree, *first, first, end);
         for (uint32_t block = *first + 1; block < *end; block++)
             if (s_covered_until(self, block) > 0 || s_undecided(self, block))
                 *end = block;
@@ -431,27 +433,28 @@ static bool s_has_orphan(const round_t *self, uint32_t first, uint32_t end)
 /* Gives blocks that nobody is on time with to the idle. When there are none, late blocks wait for
  * those who will be idle soon; orphans do not, nor does anything when nobody is on time: a message
  * may have been lost, and everybody is asked again. */
-static void s_issue_uncovered(round_t *self, const reduce_t *tree, const round_worker_t *workers,
-                              uint32_t n_workers, round_worker_t *idle, double now_ms)
+static void s_issue_uncovered(round_t *self, const round_worker_t *workers, uint32_t n_workers,
+                              double now_ms)
 {
     uint32_t n_idle = 0;
     bool on_time = false;
+    self->idle = array_room(self->idle, n_workers, &self->idle_room, sizeof(*self->idle));
     for (uint32_t i = 0; i < n_workers; i++) {
         if (!s_owes(self, workers[i].worker, true))
-            idle[n_idle++] = workers[i];
+            self->idle[n_idle++] = workers[i];
         on_time |= s_owes(self, workers[i].worker, false);
     }
     uint32_t first, end;
-    for (uint32_t from = 0; s_uncovered(self, tree, from, &first, &end); from = end) {
+    for (uint32_t from = 0; s_uncovered(self, from, &first, &end); from = end) {
         if (n_idle > 0)
-            s_issue_range(self, idle, n_idle, first, end, now_ms);
+            s_issue_range(self, self->idle, n_idle, first, end, now_ms);
         else if (!on_time || s_has_orphan(self, first, end))
             s_issue_range(self, workers, n_workers, first, end, now_ms);
     }
 }
 
 /* What is missing of an assignment goes to the reminders. */
-static void s_remind(round_t *self, const reduce_t *tree, const assignment_t *assignment)
+static void s_remind(round_t *self, const assignment_t *assignment)
 {
     wire_range_t range = assignment->range;
     if (assignment->copy) {
@@ -459,25 +462,24 @@ static void s_remind(round_t *self, const reduce_t *tree, const assignment_t *as
         return;
     }
     for (uint32_t from = range.first, first, end;
-         from < range.end && reduce_missing(tree, from, &first, &end) && first < range.end;
+         from < range.end && reduce_missing(self->tree, from, &first, &end) && first < range.end;
          from = end)
         (void)s_append(self, &self->reminders,
                        (wire_range_t){range.worker, first, end < range.end ? end : range.end},
                        false);
 }
 
-void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *workers,
-                uint32_t n_workers, double now_ms)
+void round_tick(round_t *self, const round_worker_t *workers, uint32_t n_workers, double now_ms)
 {
     self->plan.n = 0;
     self->reminders.n = 0;
     self->beginning = false;
     s_note_speeds(self, workers, n_workers);
-    s_close_complete(self, tree, now_ms);
+    s_close_complete(self, now_ms);
     for (uint32_t i = 0; i < self->n_open; i++) {
         assignment_t *assignment = &self->open[i];
         if (!assignment->late && now_ms >= assignment->remind_ms) {
-            s_remind(self, tree, assignment);
+            s_remind(self, assignment);
             assignment->remind_ms += assignment->remind_ms - assignment->issued_ms;
         }
         if (assignment->late || now_ms < assignment->late_ms)
@@ -489,14 +491,9 @@ void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *worke
             audit_late(self->audit, assignment->range.worker, assignment->range.first);
     }
     uint32_t first, end;
-    self->covered = self->covered || !s_uncovered(self, tree, 0, &first, &end);
-    if (n_workers == 0 || self->covered)
-        return;
-    round_worker_t *idle = malloc(n_workers * sizeof(*idle));
-    if (!idle)
-        abort();
-    s_issue_uncovered(self, tree, workers, n_workers, idle, now_ms);
-    free(idle);
+    self->covered = self->covered || !s_uncovered(self, 0, &first, &end);
+    if (n_workers > 0 && !self->covered)
+        s_issue_uncovered(self, workers, n_workers, now_ms);
 }
 
 const wire_range_t *round_reminders(const round_t *self, uint32_t *n)

@@ -44,8 +44,8 @@ typedef struct round round_t;
 round_t *round_new(uint32_t n_blocks, double node_cost, audit_t *audit);
 void round_destroy(round_t **self_p);
 
-/* A new step: plans what the tree misses over the workers (none: nothing is planned yet). The plan
- * is in round_plan until the next call. */
+/* A new step: plans what the tree, which is borrowed until the next one, misses over the workers
+ * (none: nothing is planned yet). The plan is in round_plan until the next call. */
 void round_begin(round_t *self, const reduce_t *tree, const round_worker_t *workers,
                  uint32_t n_workers, double now_ms);
 
@@ -66,13 +66,13 @@ void round_lost(round_t *self, uint32_t worker);
 /* What the worker owes, to be said again; borrowed until the next call of anything. */
 const wire_range_t *round_owed(round_t *self, uint32_t worker, uint32_t *n);
 
-/* How many blocks that the worker was asked for the tree misses. */
-uint32_t round_owed_blocks(const round_t *self, const reduce_t *tree, uint32_t worker);
+/* How many blocks that the worker was asked for the tree misses. After round_begin, as round_tick.
+ */
+uint32_t round_owed_blocks(const round_t *self, uint32_t worker);
 
 /* After every event and deadline: closes assignments that the tree has complete, and plans
  * orphaned and late blocks anew over idle workers; over all of them when nobody else will do it. */
-void round_tick(round_t *self, const reduce_t *tree, const round_worker_t *workers,
-                uint32_t n_workers, double now_ms);
+void round_tick(round_t *self, const round_worker_t *workers, uint32_t n_workers, double now_ms);
 
 /* What the last round_tick wants workers to be reminded of; borrowed. */
 const wire_range_t *round_reminders(const round_t *self, uint32_t *n);

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "dispatch/aggregate.h"
+#include "partials.h"
 
 enum {
-    P = 5,
     ROWS = 1000,
     BLOCK_ROWS = 64,
     STEP = 3
@@ -17,14 +17,6 @@ enum {
 static const sampler_t s_sampler = {.seed = 9, .fraction = 0.7, .n_rows = ROWS, .block_rows = 64};
 
 static const node_t s_root = {4, 0};
-static int s_live;
-
-static void s_release(void *hint)
-{
-    s_live--;
-    free(hint);
-}
-
 static uint64_t s_rows(uint32_t step, uint32_t first, uint32_t end)
 {
     uint32_t rows[BLOCK_ROWS];
@@ -38,14 +30,12 @@ static partial_t s_partial(uint32_t step, node_t node)
 {
     uint32_t first, end;
     node_range(node, sampler_blocks(&s_sampler), &first, &end);
-    partial_t partial = {
-        .gradient = calloc(P, sizeof(float)), .cost = 1.5, .rows = s_rows(step, first, end)};
+    partial_t partial = partials_new();
+    partial.cost = 1.5;
+    partial.rows = s_rows(step, first, end);
+    partial.correct = partial.rows;
     for (int i = 0; i < P; i++)
         partial.gradient[i] = (float)(first + 1);
-    partial.correct = partial.rows;
-    partial.release = s_release;
-    partial.hint = partial.gradient;
-    s_live++;
     return partial;
 }
 
@@ -70,7 +60,7 @@ static int s_close(void **state)
     aggregate_destroy(&self->aggregate);
     aggregate_destroy(&self->aggregate);
     free(self);
-    return s_live;
+    return partials_live;
 }
 
 typedef enum {
@@ -170,7 +160,7 @@ static void test_refuses_wrong_lengths(void **state)
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         partial_t partial = s_partial(STEP, (node_t){0, 0});
         assert_int_equal(s_offer(self, (node_t){0, 0}, &partial, sizes[i]), BAD);
-        assert_non_null(strstr(self->err.text, "expected 20"));
+        assert_non_null(strstr(self->err.text, "expected 12"));
     }
 }
 

@@ -6,48 +6,11 @@
 #include <string.h>
 
 #include "math/pieces.h"
-
-enum {
-    P = 3
-};
-
-static int s_live; /* partials handed out and not released */
-
-static void s_release(void *hint)
-{
-    s_live--;
-    free(hint);
-}
-
-/* A leaf whose floats make the sum depend on its order in the last bits. */
-static partial_t s_leaf(uint32_t block)
-{
-    partial_t partial = {.cost = 0.1 * (block + 1), .correct = block, .rows = 1};
-    partial.gradient = malloc(P * sizeof(float));
-    for (int i = 0; i < P; i++)
-        partial.gradient[i] = 1.0f / (float)(block * 3 + (uint32_t)i + 1);
-    partial.release = s_release;
-    partial.hint = partial.gradient;
-    s_live++;
-    return partial;
-}
-
-static partial_t s_sum(node_t node, uint32_t n_blocks)
-{
-    if (node.level == 0)
-        return s_leaf(node.index);
-    node_t right = {node.level - 1, node.index * 2 + 1};
-    partial_t sum = s_sum((node_t){node.level - 1, node.index * 2}, n_blocks);
-    if (node_valid(right, n_blocks)) {
-        partial_t other = s_sum(right, n_blocks);
-        partial_add(&sum, &other, P);
-    }
-    return sum;
-}
+#include "partials.h"
 
 static bool s_add(pieces_t *pieces, node_t node, uint32_t n_blocks)
 {
-    partial_t partial = s_sum(node, n_blocks);
+    partial_t partial = partials_sum(node, n_blocks);
     bool taken = pieces_add(pieces, node, &partial, P);
     assert_null(partial.gradient); /* in any case */
     return taken;
@@ -57,7 +20,7 @@ static void s_assert_whole(const pieces_t *pieces, node_t whole, uint32_t n_bloc
 {
     const partial_t *seen = pieces_whole(pieces);
     assert_non_null(seen);
-    partial_t expected = s_sum(whole, n_blocks);
+    partial_t expected = partials_sum(whole, n_blocks);
     assert_memory_equal(seen->gradient, expected.gradient, P * sizeof(float));
     assert_true(seen->cost == expected.cost && seen->correct == expected.correct);
     assert_int_equal(seen->rows, expected.rows);
@@ -86,7 +49,7 @@ static void test_any_cut_in_any_order_gives_the_same_bits(void **state)
     }
     pieces_clear(&pieces);
     pieces_clear(&pieces);
-    assert_int_equal(s_live, 0);
+    assert_int_equal(partials_live, 0);
 }
 
 static void test_each_block_counts_once(void **state)
@@ -105,11 +68,11 @@ static void test_each_block_counts_once(void **state)
     assert_true(s_add(&pieces, (node_t){0, 6}, 8));
     s_assert_whole(&pieces, whole, 8);
     pieces_begin(&pieces, (node_t){0, 0}, 8); /* lets all go */
-    assert_int_equal(s_live, 0);
+    assert_int_equal(partials_live, 0);
     assert_null(pieces_whole(&pieces));
     assert_true(s_add(&pieces, (node_t){0, 0}, 8));
     pieces_clear(&pieces);
-    assert_int_equal(s_live, 0);
+    assert_int_equal(partials_live, 0);
 }
 
 /* At the end of the tree nodes of several levels are the same blocks. */
@@ -125,7 +88,7 @@ static void test_a_node_by_another_name(void **state)
             s_assert_whole(&pieces, names[i], 9);
         }
     pieces_clear(&pieces);
-    assert_int_equal(s_live, 0);
+    assert_int_equal(partials_live, 0);
 }
 
 int main(void)

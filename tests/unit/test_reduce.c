@@ -7,37 +7,13 @@
 
 #include "base/pool.h"
 #include "math/reduce.h"
-
-enum {
-    P = 3
-};
-
-static int s_live; /* partials handed out and not released */
-
-static void s_release(void *hint)
-{
-    s_live--;
-    free(hint);
-}
-
-/* A leaf whose floats make the sum depend on its order in the last bits. */
-static partial_t s_leaf(uint32_t block)
-{
-    partial_t partial = {.cost = 0.1 * (block + 1), .correct = block, .rows = 1};
-    partial.gradient = malloc(P * sizeof(float));
-    for (int i = 0; i < P; i++)
-        partial.gradient[i] = 1.0f / (float)(block * 3 + (uint32_t)i + 1);
-    partial.release = s_release;
-    partial.hint = partial.gradient;
-    s_live++;
-    return partial;
-}
+#include "partials.h"
 
 /* The definition, read off the header: parent = left + right. */
 static partial_t s_sum(node_t node, uint32_t n_blocks)
 {
     if (node.level == 0)
-        return s_leaf(node.index);
+        return partials_leaf(node.index);
     node_t left = {node.level - 1, node.index * 2};
     node_t right = {node.level - 1, node.index * 2 + 1};
     partial_t sum = s_sum(left, n_blocks);
@@ -120,7 +96,7 @@ static void test_any_order_and_any_cut_give_the_same_bits(void **state)
             }
             s_assert_root(reduce, n_blocks);
             reduce_reset(reduce);
-            assert_int_equal(s_live, 0);
+            assert_int_equal(partials_live, 0);
         }
         reduce_destroy(&reduce);
     }
@@ -145,7 +121,7 @@ static void test_duplicates_and_larger_nodes(void **state)
     assert_true(reduce_insert(reduce, (node_t){1, 2}, &cut)); /* rises as (2,1), cut off at 6 */
     s_assert_root(reduce, 6);
     reduce_destroy(&reduce);
-    assert_int_equal(s_live, 0);
+    assert_int_equal(partials_live, 0);
 }
 
 static void test_missing_ranges(void **state)
@@ -169,7 +145,7 @@ static void test_missing_ranges(void **state)
     reduce_insert(reduce, (node_t){3, 1}, &partial);
     assert_false(reduce_missing(reduce, 7, &first, &end));
     reduce_destroy(&reduce);
-    assert_int_equal(s_live, 0);
+    assert_int_equal(partials_live, 0);
 }
 
 static void s_insert(reduce_t *reduce, node_t node, uint32_t n_blocks)
@@ -186,7 +162,7 @@ static void test_wanted_nodes(void **state)
     node_t node;
     partial_t out;
     assert_false(reduce_missing(reduce, 0, &first, &end)); /* nothing is wanted */
-    partial_t leaf = s_leaf(0);
+    partial_t leaf = partials_leaf(0);
     assert_false(reduce_insert(reduce, (node_t){0, 0}, &leaf));
     reduce_want(reduce, (node_t){1, 1}); /* [2, 4) */
     reduce_want(reduce, (node_t){1, 0}); /* [0, 2) */
@@ -206,7 +182,7 @@ static void test_wanted_nodes(void **state)
     assert_false(reduce_pending(reduce, 4) || reduce_pending(reduce, 12));
     leaf = s_sum((node_t){2, 0}, 16); /* more than is wanted */
     assert_false(reduce_insert(reduce, (node_t){2, 0}, &leaf));
-    leaf = s_leaf(5);
+    leaf = partials_leaf(5);
     assert_false(reduce_insert(reduce, (node_t){0, 5}, &leaf));
 
     s_insert(reduce, (node_t){0, 1}, 16);
@@ -219,7 +195,7 @@ static void test_wanted_nodes(void **state)
     assert_false(reduce_take(reduce, &node, &out));
     assert_false(reduce_pending(reduce, 0));
     assert_true(reduce_complete(reduce, (node_t){0, 3}));
-    leaf = s_leaf(3);
+    leaf = partials_leaf(3);
     assert_false(reduce_insert(reduce, (node_t){0, 3}, &leaf));
     assert_true(reduce_missing(reduce, 0, &first, &end));
     assert_true(first == 8 && end == 12);
@@ -236,7 +212,7 @@ static void test_wanted_nodes(void **state)
     s_assert_taken(reduce, (node_t){2, 0}, 16);
     s_insert(reduce, (node_t){0, 9}, 16);
     reduce_destroy(&reduce); /* with what nobody took */
-    assert_int_equal(s_live, 0);
+    assert_int_equal(partials_live, 0);
 }
 
 /* Any cut into wanted nodes, each summed in any order, gives each node's own bits. */
@@ -286,7 +262,7 @@ static void test_any_wanted_nodes(void **state)
             assert_int_equal(n_wanted, 0);
         }
         reduce_destroy(&reduce);
-        assert_int_equal(s_live, 0);
+        assert_int_equal(partials_live, 0);
     }
 }
 
