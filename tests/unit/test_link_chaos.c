@@ -9,46 +9,22 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "proto/link.h"
+#include "pair.h"
 #include "proto/link_chaos.h"
 #include "wire_samples.h"
 
 enum {
-    DEADLINE_MS = 20000,
     N_MESSAGES = 400
 };
-
-/* Two ends of a plane, both of this process, and what the last message brought. */
-typedef struct {
-    link_t *server;
-    link_t *worker;
-    wire_peer_t peer;
-    wire_t message;
-    frame_t frame;
-    wire_status_t status;
-} pair_t;
 
 /* Over tcp, or inproc by a name of its own: libzmq may let go of one later than it is closed. */
 static void s_open(pair_t *pair, link_role_t server, link_role_t worker, bool tcp)
 {
     static int n_opened;
     char endpoint[32] = "tcp://127.0.0.1:*";
-    err_t err = {{0}};
     if (!tcp)
         (void)snprintf(endpoint, sizeof(endpoint), "inproc://pair-%d", n_opened++);
-    memset(pair, 0, sizeof(*pair));
-    pair->server = link_bind(server, endpoint, 1 << 20, &err);
-    assert_non_null(pair->server);
-    pair->worker = link_connect(worker, link_endpoint(pair->server), 1 << 20, &err);
-    assert_non_null(pair->worker);
-}
-
-static void s_close(pair_t *pair)
-{
-    link_destroy(&pair->server);
-    link_destroy(&pair->worker);
-    frame_clear(&pair->frame);
-    wire_clear(&pair->message);
+    pair_open(pair, server, worker, endpoint);
 }
 
 static chaos_t s_begin(const char *text)
@@ -59,27 +35,6 @@ static chaos_t s_begin(const char *text)
         fail_msg("%s", err.text);
     link_chaos_begin(&plan, "test");
     return plan;
-}
-
-static int s_poll(link_t *link, long timeout_ms)
-{
-    zmq_pollitem_t item = {link_socket(link), 0, ZMQ_POLLIN, 0};
-    return link_poll(&item, &link, 1, timeout_ms);
-}
-
-static bool s_try_receive(pair_t *pair, link_t *link)
-{
-    frame_clear(&pair->frame);
-    return link_receive(link, &pair->peer, &pair->message, &pair->frame, &pair->status);
-}
-
-static void s_receive(pair_t *pair, link_t *link)
-{
-    int64_t until_ms = clock_ms() + DEADLINE_MS;
-    while (!s_try_receive(pair, link)) {
-        assert_true(clock_ms() < until_ms);
-        s_poll(link, DEADLINE_MS);
-    }
 }
 
 /* A PARTIAL that is known by its number of rows. */
@@ -131,14 +86,14 @@ static void s_check_fates(const char *text, bool tcp)
         assert_true(s_send_numbered(pair.worker, i));
         chaos_fate_t fate = chaos_fate(&plan, stream, i);
         n_expected += fate.drop ? 0 : 1 + fate.duplicate;
-        for (; s_try_receive(&pair, pair.server); n_arrived++)
+        for (; pair_try_receive(&pair, pair.server); n_arrived++)
             s_note(&pair, &plan, stream, arrivals);
     }
     for (; n_arrived < n_expected; n_arrived++) {
-        s_receive(&pair, pair.server);
+        pair_receive(&pair, pair.server);
         s_note(&pair, &plan, stream, arrivals);
     }
-    assert_false(s_try_receive(&pair, pair.server));
+    assert_false(pair_try_receive(&pair, pair.server));
     for (uint64_t i = 0; i < N_MESSAGES; i++) {
         chaos_fate_t fate = chaos_fate(&plan, stream, i);
         int n_copies = fate.drop ? 0 : 1 + fate.duplicate;
@@ -146,7 +101,7 @@ static void s_check_fates(const char *text, bool tcp)
         assert_int_equal(arrivals->n_whole[i], fate.corrupt ? 0 : n_copies);
     }
     assert_int_equal(arrivals->n_damaged, n_damaged);
-    s_close(&pair);
+    pair_close(&pair);
     free(arrivals);
     link_chaos_end();
 }
@@ -177,11 +132,11 @@ static void test_all_is_lost(void **state)
     s_open(&pair, LINK_GRADIENTS_SERVER, LINK_GRADIENTS_WORKER, false);
     for (uint64_t i = 0; i < 10; i++) {
         assert_true(s_send_numbered(pair.worker, i));
-        assert_int_equal(s_poll(pair.server, DEADLINE_MS), 1);
-        assert_false(s_try_receive(&pair, pair.server));
-        assert_int_equal(s_poll(pair.server, 0), 0);
+        assert_int_equal(pair_poll(pair.server, DEADLINE_MS), 1);
+        assert_false(pair_try_receive(&pair, pair.server));
+        assert_int_equal(pair_poll(pair.server, 0), 0);
     }
-    s_close(&pair);
+    pair_close(&pair);
     link_chaos_end();
 }
 
@@ -200,12 +155,12 @@ static void test_later_messages_overtake(void **state)
         assert_true(s_send_numbered(pair.worker, i));
     bool late_came = false, next_came = false;
     while (!late_came || !next_came) {
-        s_receive(&pair, pair.server);
+        pair_receive(&pair, pair.server);
         late_came |= pair.message.partial.rows == late;
         next_came |= pair.message.partial.rows == late + 1;
         assert_true(next_came || !late_came);
     }
-    s_close(&pair); /* with others still held back */
+    pair_close(&pair); /* with others still held back */
     link_chaos_end();
 }
 
@@ -215,21 +170,21 @@ static void test_a_poll_wakes_for_what_is_held_back(void **state)
     s_begin("delay=1:50ms");
     pair_t pair;
     s_open(&pair, LINK_GRADIENTS_SERVER, LINK_GRADIENTS_WORKER, false);
-    assert_int_equal(s_poll(pair.server, 0), 0);
+    assert_int_equal(pair_poll(pair.server, 0), 0);
     assert_true(s_send_numbered(pair.worker, 5));
-    assert_int_equal(s_poll(pair.server, DEADLINE_MS), 1);
-    assert_false(s_try_receive(&pair, pair.server)); /* taken, and held back */
+    assert_int_equal(pair_poll(pair.server, DEADLINE_MS), 1);
+    assert_false(pair_try_receive(&pair, pair.server)); /* taken, and held back */
     zmq_pollitem_t items[2] = {{link_socket(pair.worker), 0, ZMQ_POLLIN, 0},
                                {link_socket(pair.server), 0, ZMQ_POLLIN, 0}};
     link_t *const links[2] = {pair.worker, pair.server};
     assert_int_equal(link_poll(items, links, 2, -1), 1); /* without it, never */
     assert_int_equal(items[0].revents, 0);
     assert_int_equal(items[1].revents, ZMQ_POLLIN);
-    assert_true(s_try_receive(&pair, pair.server));
+    assert_true(pair_try_receive(&pair, pair.server));
     assert_int_equal(pair.status, WIRE_OK);
     assert_int_equal(pair.message.partial.rows, 5);
-    assert_int_equal(s_poll(pair.server, 0), 0);
-    s_close(&pair);
+    assert_int_equal(pair_poll(pair.server, 0), 0);
+    pair_close(&pair);
     link_chaos_end();
 }
 
@@ -250,13 +205,13 @@ static void test_what_the_sender_keeps_is_left_alone(void **state)
             frame_t frame = {.present = false};
             frame_share(&frame, &kept);
             assert_true(link_send(pair.server, NULL, &message, &frame));
-        } while (s_poll(pair.worker, 10) == 0);
-        s_receive(&pair, pair.worker);
+        } while (pair_poll(pair.worker, 10) == 0);
+        pair_receive(&pair, pair.worker);
         assert_int_not_equal(pair.status, WIRE_OK);
     }
     assert_memory_equal(frame_data(&kept), bytes, sizeof(bytes));
     frame_clear(&kept);
-    s_close(&pair);
+    pair_close(&pair);
     link_chaos_end();
 }
 
@@ -272,7 +227,7 @@ static void test_the_peer_is_no_part_of_the_message(void **state)
         frame_t frame = {.present = false};
         frame_copy_of(&frame, "bytes", 5);
         assert_true(link_send(pair.worker, NULL, &message, &frame));
-        s_receive(&pair, pair.server);
+        pair_receive(&pair, pair.server);
         assert_int_not_equal(pair.status, WIRE_OK);
         assert_true(pair.peer.size > 0);
         if (first.size == 0)
@@ -280,7 +235,7 @@ static void test_the_peer_is_no_part_of_the_message(void **state)
         assert_int_equal(pair.peer.size, first.size);
         assert_memory_equal(pair.peer.bytes, first.bytes, first.size);
     }
-    s_close(&pair);
+    pair_close(&pair);
     link_chaos_end();
 }
 
@@ -294,11 +249,11 @@ static void test_a_socket_goes_on_counting_where_the_last_one_stopped(void **sta
         s_open(&pair, LINK_GRADIENTS_SERVER, LINK_GRADIENTS_WORKER, true);
         for (int i = 0; i < 5; i++, number++) {
             assert_true(s_send_numbered(pair.worker, number));
-            assert_int_equal(s_poll(pair.server, DEADLINE_MS), 1);
-            assert_int_equal(s_try_receive(&pair, pair.server),
+            assert_int_equal(pair_poll(pair.server, DEADLINE_MS), 1);
+            assert_int_equal(pair_try_receive(&pair, pair.server),
                              !chaos_fate(&plan, stream, number).drop);
         }
-        s_close(&pair);
+        pair_close(&pair);
     }
     link_chaos_end();
 }
