@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/signals.h"
 #include "cli/status_view.h"
+#include "proto/host.h"
 #include "proto/link.h"
 
 #define ASK_MS   250  /* messages may be lost */
@@ -66,6 +67,9 @@ static int s_show(const options_t *options, const wire_t *report)
 /* Nobody answered as expected; `other` says what came instead, if anything. */
 static int s_no_report(const options_t *options, const char *other, err_t *err)
 {
+    err_t unknown;
+    if (!other && host_lookup(options->endpoint, &unknown) != 0)
+        other = unknown.text;
     err_set(err,
             "%s: no report within %d s%s%s; expected the control endpoint of a running server "
             "or relay",

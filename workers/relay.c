@@ -160,7 +160,7 @@ static void s_say_waits(relay_t *self)
     const char *what = now_ms < self->say_ms ? NULL : forwarder_waits_for(self->forwarder);
     if (!what)
         return;
-    log_info("relay.waiting", "for=%s endpoint=%s", what, self->above.endpoint);
+    upstream_say_waits(&self->above, "relay.waiting", what);
     self->say_ms = now_ms + SAY_MS;
 }
 

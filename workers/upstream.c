@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/log_limit.h"
+#include "proto/host.h"
 
 int upstream_open(upstream_t *self, const char *endpoint, err_t *err)
 {
@@ -55,6 +56,7 @@ upstream_event_t upstream_receive(upstream_t *self, frame_t *frame, err_t *err)
     for (int i = 0; i < 3; i++) {
         while (links[i] && !link_quiet(links[i]) &&
                link_receive(links[i], &nobody, &self->in, frame, &status)) {
+            self->heard = true;
             if (status == WIRE_OK)
                 return links[i] == self->data ? UPSTREAM_ROWS : UPSTREAM_MESSAGE;
             frame_clear(frame);
@@ -70,12 +72,29 @@ upstream_event_t upstream_receive(upstream_t *self, frame_t *frame, err_t *err)
     return UPSTREAM_NOTHING;
 }
 
+static bool s_is_unknown(const upstream_t *self, err_t *why)
+{
+    return !self->heard && host_lookup(self->endpoint, why) != 0;
+}
+
+/* A name that is not known may be later: it is looked up on and on. */
+void upstream_say_waits(const upstream_t *self, const char *event, const char *what)
+{
+    err_t why;
+    if (s_is_unknown(self, &why))
+        log_warn(event, "for=%s endpoint=%s: %s", what, self->endpoint, why.text);
+    else
+        log_info(event, "for=%s endpoint=%s", what, self->endpoint);
+}
+
 int upstream_patience(const upstream_t *self, int64_t patience_ms, int64_t silence_ms, err_t *err)
 {
     if (patience_ms == 0 || silence_ms < patience_ms)
         return 0;
-    return err_set(err, "%s: no word from the server for %lld s", self->endpoint,
-                   (long long)(patience_ms / 1000));
+    err_t why;
+    bool unknown = s_is_unknown(self, &why);
+    return err_set(err, "%s: no word from the server for %lld s%s%s", self->endpoint,
+                   (long long)(patience_ms / 1000), unknown ? ": " : "", unknown ? why.text : "");
 }
 
 int upstream_items(const upstream_t *self, zmq_pollitem_t items[UPSTREAM_ITEMS],

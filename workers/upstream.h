@@ -2,6 +2,8 @@
 #ifndef DROVER_WORKERS_UPSTREAM_H
 #define DROVER_WORKERS_UPSTREAM_H
 
+#include <stdbool.h>
+
 #include <zmq.h>
 
 #include "base/err.h"
@@ -17,7 +19,8 @@ typedef struct {
     link_t *data;
     link_t *weights;
     link_t *gradients;
-    wire_t in; /* the last message */
+    wire_t in;  /* the last message */
+    bool heard; /* anything, ever */
 } upstream_t;
 
 typedef enum {
@@ -37,6 +40,10 @@ void upstream_close_job(upstream_t *self);
 
 /* The next well-formed message: in `in` and *frame, which must hold nothing. Others are logged. */
 upstream_event_t upstream_receive(upstream_t *self, frame_t *frame, err_t *err);
+
+/* Logs as `event` what is waited for and, while nothing was ever heard, that the host is not known.
+ */
+void upstream_say_waits(const upstream_t *self, const char *event, const char *what);
 
 /* Nothing was heard for silence_ms: -1 with *err when that is too long; patience_ms 0: it never is.
  */

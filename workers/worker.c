@@ -176,7 +176,7 @@ static void s_say_waits(worker_t *self)
     const char *what = now_ms < self->say_ms ? NULL : session_waits_for(self->session, now_ms);
     if (!what)
         return;
-    log_info("worker.waiting", "for=%s endpoint=%s", what, self->above.endpoint);
+    upstream_say_waits(&self->above, "worker.waiting", what);
     self->say_ms = now_ms + SAY_MS;
 }
 

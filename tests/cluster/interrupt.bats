@@ -159,6 +159,22 @@ interrupted() {
     [ "$stderr" = "drover worker: ipc://$work/nobody: no word from the server for 1 s" ]
 }
 
+# A name may appear later: it is waited for, but not without a word.
+@test "a server whose host is not known is waited for, and named" {
+    local endpoint=tcp://no.such.host.invalid:5570 role bind=()
+    local why="the host 'no\.such\.host\.invalid' is not known: .+"
+    for role in worker relay; do
+        start_background "$role" "$DROVER" "$role" "$endpoint" "${bind[@]}"
+        wait_for_line 30 "$role" "^[0-9:.]+ warn  $role\.waiting for=[a-z]+ endpoint=$endpoint: $why"
+        run ! has_ended "$role"
+        bind=(--bind "ipc://$work/relay")
+    done
+    run -1 --separate-stderr "$DROVER" worker "$endpoint" --patience 1 --log-level error
+    [[ $stderr =~ ^"drover worker: $endpoint: no word from the server for 1 s: "$why$ ]]
+    run -1 --separate-stderr "$DROVER" status "$endpoint" --timeout 1
+    [[ $stderr =~ ^"drover status: $endpoint: no report within 1 s, but "$why"; expected " ]]
+}
+
 @test "drover train without workers of its own waits for others" {
     start_background train "$DROVER" train --data "$data" --workers 0 --output out --steps 5 \
         --set "server.bind=ipc://$work/control"
