@@ -14,6 +14,7 @@
 #include "cli/sweep.h"
 #include "cli/sweep_serve.h"
 #include "parameter_server/server.h"
+#include "proto/host.h"
 #include "proto/link.h"
 #include "proto/link_chaos.h"
 
@@ -111,7 +112,7 @@ int cmd_server(int argc, char **argv)
     control = NULL;
     if (!(server = server_new(&job, &err)) || run_open(run, &err) != 0)
         goto out;
-    log_info("server.bound", "endpoint=%s", server_endpoint(server));
+    host_say_bound("server", server_endpoint(server));
     status = serve(run, server, signals, false, &err);
 out:
     server_destroy(&server);

@@ -15,6 +15,7 @@
 #include "cli/signals.h"
 #include "cli/sweep_results.h"
 #include "parameter_server/server.h"
+#include "proto/host.h"
 
 /* Do all trials have the data of the first? What is held out of it does not count. */
 static bool s_one_data(const sweep_t *sweep)
@@ -125,7 +126,7 @@ static int s_trial(sweep_serve_t *self, sweep_results_t *results, uint32_t t, si
     if (!(server = server_new(&job, err)) || run_open(run, err) != 0)
         goto out;
     if (!bound)
-        log_info("server.bound", "endpoint=%s", server_endpoint(server));
+        host_say_bound("server", server_endpoint(server));
     status = serve(run, server, signals, more, err);
     bool failed = status == STATUS_FAILURE && server_failure(server);
     if (failed)

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/log_limit.h"
+#include "proto/host.h"
 #include "workers/forwarder.h"
 #include "workers/upstream.h"
 
@@ -214,7 +215,7 @@ static int s_bind(relay_t *self, const char *bind, err_t *err)
         !(self->weights = link_bind(LINK_WEIGHTS_SERVER, planes[2], 0, err)) ||
         !(self->gradients = link_bind(LINK_GRADIENTS_SERVER, planes[3], longest, err)))
         return err_prefix(err, "--bind");
-    log_info("relay.bound", "endpoint=%s", link_endpoint(self->control));
+    host_say_bound("relay", link_endpoint(self->control));
     return 0;
 }
 

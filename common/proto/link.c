@@ -114,7 +114,12 @@ static void s_tune(zsock_t *socket)
     zsock_set_reconnect_ivl_max(socket, 500);
 }
 
-static link_t *s_new(link_role_t role, size_t max_frame_bytes)
+static bool s_starts(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+static link_t *s_new(link_role_t role, const char *endpoint, size_t max_frame_bytes)
 {
     link_t *self = calloc(1, sizeof(*self));
     if (!self)
@@ -139,17 +144,14 @@ static link_t *s_new(link_role_t role, size_t max_frame_bytes)
     int64_t limit = largest > INT64_MAX ? -1 : (int64_t)largest; /* CZMQ takes an int */
     (void)zmq_setsockopt(link_socket(self), ZMQ_MAXMSGSIZE, &limit, sizeof(limit));
     s_tune(self->socket);
+    /* Names are of IPv4: of a host's addresses libzmq would try one alone, maybe the wrong kind. */
+    zsock_set_ipv6(self->socket, s_starts(endpoint, "tcp://["));
     if (s_roles[role].type == ZMQ_ROUTER)
         zsock_set_router_mandatory(self->socket, 1);
     if (s_roles[role].type == ZMQ_SUB)
         zsock_set_subscribe(self->socket, "");
     self->fd = zsock_fd(self->socket);
     return self;
-}
-
-static bool s_starts(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
 }
 
 static bool s_is_local(const char *endpoint)
@@ -165,6 +167,9 @@ static long s_port(const char *endpoint, long most, bool any, const char **colon
     *colon = strrchr(endpoint, ':');
     if (!s_starts(endpoint, "tcp://") || !*colon || *colon <= endpoint + 6)
         return err_set(err, "'%s' is no endpoint, expected tcp://HOST:PORT or ipc://PATH",
+                       endpoint);
+    if (endpoint[6] != '[' && memchr(endpoint + 6, ':', (size_t)(*colon - endpoint) - 6))
+        return err_set(err, "'%s' has more than one ':', expected [ADDRESS] for one of IPv6",
                        endpoint);
     if (any && strcmp(*colon + 1, "*") == 0)
         return 0;
@@ -200,7 +205,7 @@ static bool s_is_taken(const char *path)
 
 link_t *link_bind(link_role_t role, const char *endpoint, size_t max_frame_bytes, err_t *err)
 {
-    link_t *self = s_new(role, max_frame_bytes);
+    link_t *self = s_new(role, endpoint, max_frame_bytes);
     bool taken = s_is_taken(s_path(endpoint));
     if (taken || zsock_bind(self->socket, "%s", endpoint) < 0) {
         errno = taken ? EADDRINUSE : zmq_errno();
@@ -209,7 +214,8 @@ link_t *link_bind(link_role_t role, const char *endpoint, size_t max_frame_bytes
         link_destroy(&self);
         return NULL;
     }
-    (void)snprintf(self->endpoint, sizeof(self->endpoint), "%s", zsock_endpoint(self->socket));
+    size_t size = sizeof(self->endpoint);
+    (void)zmq_getsockopt(link_socket(self), ZMQ_LAST_ENDPOINT, self->endpoint, &size);
     (void)snprintf(self->path, sizeof(self->path), "%s", s_path(endpoint));
     return self;
 }
@@ -219,7 +225,7 @@ link_t *link_connect(link_role_t role, const char *endpoint, size_t max_frame_by
     const char *colon;
     if (!s_is_local(endpoint) && s_port(endpoint, 65535, false, &colon, err) < 0)
         return NULL;
-    link_t *self = s_new(role, max_frame_bytes);
+    link_t *self = s_new(role, endpoint, max_frame_bytes);
     if (zsock_connect(self->socket, "%s", endpoint) < 0) {
         err_set(err, "%s: cannot connect the %s plane: %s", endpoint, s_roles[role].plane,
                 zmq_strerror(zmq_errno()));

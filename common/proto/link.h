@@ -80,7 +80,8 @@ int link_poll(zmq_pollitem_t *items, link_t *const *links, int n, long timeout_m
 typedef const float *link_held_t(void *context, const wire_t *message, size_t frame_size);
 void link_add_to(link_t *self, link_held_t *held, void *context);
 
-/* Where a bound socket is: the real port for ':*'. Borrowed. */
+/* Where a bound socket is: the real port for ':*', the address of an interface, all zeros for all
+ * addresses. Borrowed. */
 const char *link_endpoint(const link_t *self);
 
 /* Sends without waiting; takes the frame in any case. `peer` for the ROUTER roles, else NULL. False

@@ -159,6 +159,40 @@ interrupted() {
     [ "$stderr" = "drover worker: ipc://$work/nobody: no word from the server for 1 s" ]
 }
 
+# worker_can_join NAME ENDPOINT [SERVER ARGUMENT...]: a short training, its worker at ENDPOINT.
+worker_can_join() {
+    local name=$1 at=$2
+    shift 2
+    start_server "$name" --data "$data" --output "out-$name" --steps 3 "$@"
+    "$DROVER" worker "${at/PORT/${endpoint##*:}}" --patience 10
+    wait_exit 20 "$name"
+    expect_status 0
+}
+
+@test "a server that is bound to a name or to all addresses says where its workers find it" {
+    worker_can_join loopback "tcp://127.0.0.1:PORT" --bind 'tcp://lo:*'
+    [[ $endpoint == tcp://127.0.0.1:* ]]
+    run ! grep -F server.join loopback.log
+    worker_can_join all "tcp://localhost:PORT" --bind 'tcp://*:*'
+    [[ $endpoint == tcp://0.0.0.0:* ]]
+    grep -qF " server.join command=\"drover worker tcp://$HOSTNAME:${endpoint##*:}\"" all.log
+}
+
+@test "server, relay and workers find each other over IPv6" {
+    grep -q '^0*1 ' /proc/net/if_inet6 || skip "this machine has no ::1"
+    worker_can_join one "tcp://[::1]:PORT" --bind 'tcp://[::1]:*'
+    worker_can_join any "tcp://[::1]:PORT" --bind 'tcp://[::]:*'
+    worker_can_join both "tcp://127.0.0.1:PORT" --bind 'tcp://[::]:*'
+    start_server above --data "$data" --output out-above --steps 3 --bind 'tcp://[::1]:*'
+    start_background relay "$DROVER" relay "$endpoint" --bind 'tcp://[::1]:*'
+    wait_for_line 20 relay ' relay\.bound endpoint='
+    "$DROVER" worker "$(sed -n 's/.* relay\.bound endpoint=//p' relay.log)" --patience 10
+    wait_exit 20 above
+    expect_status 0
+    "$DROVER" train --data "$data" --output local --steps 3 --workers 1 \
+        --set "server.bind=tcp://[::]:$(four_ports)"
+}
+
 # A name may appear later: it is waited for, but not without a word.
 @test "a server whose host is not known is waited for, and named" {
     local endpoint=tcp://no.such.host.invalid:5570 role bind=()

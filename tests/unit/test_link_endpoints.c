@@ -48,6 +48,8 @@ static void test_planes_of_an_endpoint(void **state)
         {"tcp://h:-1", {NULL, "'tcp://h:-1' has port '-1', expected 1 to 65532 or *"}},
         {"tcp://h:", {NULL, "'tcp://h:' has port '', expected 1 to 65532 or *"}},
         {"tcp://h:5x", {NULL, "'tcp://h:5x' has port '5x', expected 1 to 65532 or *"}},
+        {"tcp://::1:5570",
+         {NULL, "'tcp://::1:5570' has more than one ':', expected [ADDRESS] for one of IPv6"}},
         {"tcp://h:http", {NULL, "'tcp://h:http' has port 'http', expected 1 to 65532 or *"}},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -126,6 +128,10 @@ static void test_an_endpoint_in_use(void **state)
     const char *endpoint = link_endpoint(first);
     scratch_assert_contains(endpoint, "tcp://127.0.0.1:");
     assert_null(strchr(endpoint, '*'));
+    link_t *other = link_bind(LINK_CONTROL_SERVER, "tcp://lo:*", 0, &err);
+    assert_non_null(other); /* said so that somebody can connect to it */
+    scratch_assert_contains(link_endpoint(other), "tcp://127.0.0.1:");
+    link_destroy(&other);
     assert_null(link_bind(LINK_GRADIENTS_SERVER, endpoint, 0, &err));
     char expected[512];
     (void)snprintf(expected, sizeof(expected),
