@@ -102,6 +102,8 @@ int cmd_server(int argc, char **argv)
         sweep_serve_t sweeping = {&sweep, &args, folder, bind, control, json};
         control = NULL;
         status = sweep_serve(&sweeping, signals, &err);
+        if (status == STATUS_USAGE)
+            err_prefix(&err, "%s", sweep_path);
         free(folder);
         goto out;
     }

@@ -9,6 +9,21 @@
 #include "cli/supervisor.h"
 #include "cli/sweep.h"
 
+/* Before anything is started. The server does so once more, when it has the data to check against.
+ */
+static int s_check_trials(const sweep_t *sweep, const args_t *args, const char *path, err_t *err)
+{
+    int r = 0;
+    for (uint32_t t = 0; t < sweep->n_trials && r == 0; t++) {
+        settings_t trial;
+        settings_init(&trial);
+        if ((r = sweep_settings(sweep, args, t, path, &trial, err)) != 0)
+            err_prefix(err, "%s", path);
+        settings_clear(&trial);
+    }
+    return r;
+}
+
 int cmd_sweep(int argc, char **argv)
 {
     int n_workers = 1;
@@ -47,6 +62,7 @@ int cmd_sweep(int argc, char **argv)
     settings_init(&settings);
     status = STATUS_USAGE;
     if (command_sweep(&args, args.words[0], &sweep, &settings, &err) == 0 &&
+        s_check_trials(&sweep, &args, args.words[0], &err) == 0 &&
         supervisor_check_bind(&settings, n_workers, &err) == 0) {
         log_set_level(settings.log.level);
         output = run_folder(&settings);

@@ -121,14 +121,6 @@ int command_sweep(const args_t *args, const char *path, sweep_t *sweep, settings
     if (sweep_load(sweep, path, err) != 0 ||
         sweep_settings(sweep, args, 0, NULL, settings, err) != 0)
         return -1;
-    for (uint32_t t = 0; t < sweep->n_trials; t++) {
-        settings_t trial;
-        settings_init(&trial);
-        int r = sweep_settings(sweep, args, t, path, &trial, err);
-        settings_clear(&trial);
-        if (r != 0)
-            return err_prefix(err, "%s", path);
-    }
     return s_check_data(settings, err);
 }
 

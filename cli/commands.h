@@ -80,7 +80,7 @@ int command_end(const args_command_t *command, args_t *args, int status, const e
 int command_settings(const args_t *args, const char *resume, settings_t *settings, err_t *err);
 
 /* The same for a command that sweeps: *sweep (to be cleared) from the file `path`, *settings from
- * what its trials share, each trial's settings checked. Returns 0 or -1. */
+ * what its trials share. Returns 0 or -1. */
 int command_sweep(const args_t *args, const char *path, sweep_t *sweep, settings_t *settings,
                   err_t *err);
 

@@ -72,29 +72,40 @@ int run_data_load(const settings_t *settings, dataset_t **train, dataset_t **tes
     return 0;
 }
 
-int run_data_split(const settings_t *settings, dataset_t *train, dataset_t **validation, err_t *err)
+int run_data_held(const settings_t *settings, const dataset_t *train, uint32_t *n_held, err_t *err)
 {
     double part = settings->data.validation;
     size_t n_rows = dataset_rows(train);
+    *n_held = 0;
     if (part == 0)
         return 0;
     if (n_rows > UINT32_MAX)
         return err_set(err, "the training data has %zu rows, expected fewer than 2^32", n_rows);
+    *n_held = split_count(dataset_labels(train), (uint32_t)n_rows, part);
+    if (*n_held == 0)
+        return err_set(err,
+                       "data.validation: %g of each class, rounded and never its last row, is none "
+                       "of the %zu rows; expected a larger part, or more rows",
+                       part, n_rows);
+    return 0;
+}
+
+int run_data_split(const settings_t *settings, dataset_t *train, dataset_t **validation, err_t *err)
+{
+    uint32_t n_held;
+    if (run_data_held(settings, train, &n_held, err) != 0)
+        return -1;
+    if (n_held == 0)
+        return 0;
+    uint32_t n_rows = (uint32_t)dataset_rows(train);
     uint8_t *held = malloc(n_rows);
     if (!held)
         abort();
-    int r = 0;
-    if (split_rows(dataset_labels(train), (uint32_t)n_rows, settings->training.seed, part, held) >
-        0)
-        *validation = dataset_cut(train, held);
-    else
-        r = err_set(
-            err,
-            "data.validation: %g of each class's rows is less than one row of %zu, expected "
-            "a larger part",
-            part, n_rows);
+    (void)split_rows(dataset_labels(train), n_rows, settings->training.seed,
+                     settings->data.validation, held);
+    *validation = dataset_cut(train, held);
     free(held);
-    return r;
+    return 0;
 }
 
 int run_data_check(const model_t *model, const dataset_t *data, const char *which, err_t *err)

@@ -2,6 +2,8 @@
 #ifndef DROVER_CLI_RUN_DATA_H
 #define DROVER_CLI_RUN_DATA_H
 
+#include <stdint.h>
+
 #include "base/err.h"
 #include "base/settings.h"
 #include "data/dataset.h"
@@ -11,6 +13,10 @@
 /* Loads both sets; *test stays NULL when there is none, and is not looked for when test is NULL.
  * Returns 0, or -1 with *err and what was loaded the caller's all the same. */
 int run_data_load(const settings_t *settings, dataset_t **train, dataset_t **test, err_t *err);
+
+/* *n_held: how many of the training rows data.validation holds out; 0 when it is 0. Returns 0, or
+ * -1 with *err when there would be none. */
+int run_data_held(const settings_t *settings, const dataset_t *train, uint32_t *n_held, err_t *err);
 
 /* Takes data.validation's part of the training rows out of train: *validation, the caller's, stays
  * NULL when that is 0. Returns 0, or -1 with *err. */

@@ -28,13 +28,16 @@ static bool s_one_data(const sweep_t *sweep)
     return true;
 }
 
-/* Do a trial's batches, blocks and augmentation fit the data? */
+/* Do a trial's batches, blocks and augmentation fit the rows that are not held out? */
 static int s_check_job(const settings_t *settings, const model_t *model, const dataset_t *train,
                        err_t *err)
 {
+    uint32_t n_held;
+    if (run_data_held(settings, train, &n_held, err) != 0)
+        return -1;
     server_job_t job = {
         .model = *model,
-        .sampler = {.n_rows = (uint32_t)dataset_rows(train),
+        .sampler = {.n_rows = (uint32_t)dataset_rows(train) - n_held,
                     .block_rows = (uint32_t)settings->training.block_rows,
                     .batch_rows = (uint32_t)settings->training.batch_rows,
                     .augment = run_data_augment(settings)},

@@ -16,7 +16,7 @@ int server_job_check(const server_job_t *job, err_t *err)
         return err_set(err, "the data has labels up to %zu, the network %u outputs (model.layers)",
                        dataset_classes(job->data) - 1, model_classes(&job->model));
     if (job->sampler.batch_rows > job->sampler.n_rows)
-        return err_set(err, "training.batch_rows: %u, expected at most the %u rows there are",
+        return err_set(err, "training.batch_rows: %u, expected at most the %u rows to train on",
                        job->sampler.batch_rows, job->sampler.n_rows);
     if (augment_check(&job->sampler.augment, job->model.n_inputs, err) != 0)
         return -1;

@@ -14,6 +14,23 @@ static int s_compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Of a class of n rows. */
+static uint32_t s_part(uint32_t n, double fraction)
+{
+    uint32_t part = (uint32_t)(fraction * n + 0.5);
+    return n > 0 && part == n ? n - 1 : part;
+}
+
+uint32_t split_count(const uint8_t *labels, uint32_t n_rows, double fraction)
+{
+    uint32_t n[N_CLASSES] = {0}, n_held = 0;
+    for (uint32_t row = 0; row < n_rows; row++)
+        n[labels[row]]++;
+    for (uint32_t class = 0; class < N_CLASSES; class ++)
+        n_held += s_part(n[class], fraction);
+    return n_held;
+}
+
 uint32_t split_rows(const uint8_t *labels, uint32_t n_rows, uint64_t seed, double fraction,
                     uint8_t *held)
 {
@@ -31,9 +48,7 @@ uint32_t split_rows(const uint8_t *labels, uint32_t n_rows, uint64_t seed, doubl
             rng_fill(seed, RNG_SPLIT, 0, row, 1, &bits);
             draws[n++] = (uint64_t)bits << 32 | row;
         }
-        uint32_t n_out = (uint32_t)(fraction * n + 0.5);
-        if (n > 0 && n_out == n)
-            n_out--;
+        uint32_t n_out = s_part(n, fraction);
         qsort(draws, n, sizeof(*draws), s_compare);
         for (uint32_t i = 0; i < n_out; i++)
             held[(uint32_t)draws[i]] = 1;

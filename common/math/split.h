@@ -10,4 +10,7 @@
 uint32_t split_rows(const uint8_t *labels, uint32_t n_rows, uint64_t seed, double fraction,
                     uint8_t *held);
 
+/* How many those are. */
+uint32_t split_count(const uint8_t *labels, uint32_t n_rows, double fraction);
+
 #endif

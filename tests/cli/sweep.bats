@@ -327,11 +327,18 @@ keys: {training.seed: [1]}'
     refuses 2 'bad.yaml:1: output.path: a sweep does not search over this key' <<<'keys: {output.path: [a]}'
     refuses 2 'bad.yaml: trial 2: training.optimizer is adam and training.schedule.kind is bold_driver' <<<'keys:
   training.optimizer: [gradient_descent, adam]'
+    run "$DROVER" server --sweep bad.yaml --data "$data" --bind "ipc://$work/s" --output bad
+    expect_status 2
+    [[ $output == "drover server: bad.yaml: trial 2: training.optimizer is adam and training.schedule.kind is bold_driver"* ]]
     refuses 2 "no-such.yaml" <<<'{config: no-such.yaml, keys: {training.seed: [1]}}'
     refuses 1 'trial 2: ' <<<'keys:
   model.layers: ["[{units: 10, activation: sigmoid}]", "[{units: 3, activation: sigmoid}]"]'
-    refuses 1 'trial 2: training.batch_rows: 1501, expected at most the 1500 rows there are' <<<'keys:
+    refuses 1 'trial 2: training.batch_rows: 1501, expected at most the 1500 rows to train on' <<<'keys:
   training.batch_rows: [100, 1501]'
+    refuses 1 'trial 2: training.batch_rows: 1400, expected at most the 1200 rows to train on' <<<'keys:
+  data.validation: [0.05, 0.2]
+  training.batch_rows: [1400]'
+    refuses 1 'trial 2: data.validation: 0.0001 of each class, ' <<<'keys: {data.validation: [0.1, 0.0001]}'
 }
 
 @test "without test data there is no objective" {

@@ -40,8 +40,13 @@ refused() {
     train --output run --steps 3
     refused "its checkpoint is of another data.validation" \
         "$DROVER" train --resume run --set data.validation=0.1
-    refused "data.validation: 0.0001 of each class's rows is less than one row of 1500" \
+    refused "data.validation: 0.0001 of each class, rounded and never its last row, is none of the 1500 rows" \
         train --output out --set data.validation=0.0001
+    "$DROVER" data synth "$work/ten" --train-rows 10 --test-rows 10 # one of each class
+    refused "data.validation: 0.9 of each class, rounded and never its last row, is none of the 10 rows" \
+        "$DROVER" train --data "$work/ten" --output out --set data.validation=0.9
+    refused "training.batch_rows: 1201, expected at most the 1200 rows to train on" \
+        train --output out --set training.batch_rows=1201
     refused "data.validation" train --output out --set data.validation=1
     [ ! -e out ]
 }

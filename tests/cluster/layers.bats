@@ -87,7 +87,7 @@ print([json.loads(line)["rows"] for line in open(sys.argv[1])][:5])' "$kernel-3/
     done
     refused "its checkpoint is of another training.batch_rows" resume "$dense" sparse-1 \
         --set training.batch_rows=0
-    refused "training.batch_rows: 1501, expected at most the 1500 rows there are" \
+    refused "training.batch_rows: 1501, expected at most the 1500 rows to train on" \
         train "$dense" out --set training.batch_rows=1501
 }
 

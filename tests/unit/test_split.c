@@ -48,6 +48,7 @@ static void test_each_class_gives_its_part(void **state)
         }
         assert_memory_equal(seen, cases[i].held, sizeof(seen));
         assert_int_equal(n, n_held);
+        assert_int_equal(split_count(s_labels, N_ROWS, cases[i].fraction), n_held);
     }
 }
 
