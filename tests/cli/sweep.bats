@@ -247,11 +247,15 @@ keys:
   training.seed: [1, 2]
 YAML
     start_background sweep "$DROVER" sweep kernels.yaml --data "$data" --output out --steps 5 \
-        --set training.block_rows=128 --workers 0 --bind "ipc://$work/s"
+        --set training.block_rows=128 --set server.min_workers=2 --workers 0 --bind "ipc://$work/s"
     start_background relay "$DROVER" relay "ipc://$work/s" --bind "ipc://$work/r" --name rack
     endpoint=ipc://$work/r
     start_worker near
     start_worker next
+    wait_for_line 20 near ' worker\.job '
+    wait_for_line 20 next ' worker\.job '
+    endpoint=ipc://$work/s
+    start_worker last # without it the sweep may be over before both are in
     wait_exit 60 sweep
     expect_status 0
     wait_exit 10 near
