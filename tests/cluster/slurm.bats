@@ -99,6 +99,9 @@ test_teardown() { slurm_clear; }
     [ "$output" = 'drover.sbatch: --resume b: the folder is a already' ]
     run -2 "$DROVER_SOURCE_DIR/scripts/drover-workers.sbatch"
     [ "$output" = 'drover-workers.sbatch: 0 arguments, expected the output folder of the training' ]
-    run -0 "$DROVER_SOURCE_DIR/scripts/drover.sbatch" --help
-    [[ $output == Usage:* ]]
+    local each
+    for each in drover drover-workers; do
+        run -0 timeout 10 "$DROVER_SOURCE_DIR/scripts/$each.sbatch" --help
+        [[ $output == "Usage: sbatch -N NODES -c CPUS scripts/$each.sbatch "* ]]
+    done
 }
