@@ -129,8 +129,7 @@ bool trial_score(trial_t *self, const wire_score_t *score, trial_result_t *resul
 
 bool trial_awaited(const trial_t *self, uint32_t step, bool over)
 {
-    uint32_t pending = self->state.pending_step;
-    return pending > 0 && (over || step >= (uint64_t)pending + self->config.every);
+    return self->state.pending_step > 0 && (over || trial_due(self, step));
 }
 
 bool trial_decide(trial_t *self, bool *stop)

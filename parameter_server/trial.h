@@ -70,8 +70,8 @@ bool trial_block(const trial_t *self, uint32_t i, uint32_t *first, uint32_t *end
 /* A block of the trial's is done: true when it was the last one, with *result. */
 bool trial_score(trial_t *self, const wire_score_t *score, trial_result_t *result);
 
-/* Is the trial to be decided before this step begins? With `over` it is none: the steps are done.
- */
+/* Is the trial to be decided before this step begins, since the next one follows it? With `over` it
+ * is none: the steps are done. */
 bool trial_awaited(const trial_t *self, uint32_t step, bool over);
 
 /* False while blocks of it are missing. Else it is decided and over; *stop says whether the

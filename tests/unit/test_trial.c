@@ -160,12 +160,34 @@ static void test_without_early_stopping_nothing_is_kept(void **state)
     trial_destroy(&trial);
 }
 
+/* Without early stopping a run may go on with evaluations at other steps than before. */
+static void test_a_trial_is_not_lost_to_the_next(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t every, next;
+    } cases[] = {{1, 11}, {3, 12}, {7, 14}, {10, 20}, {11, 11}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        trial_config_t config = s_config();
+        config.patience = 0;
+        config.every = cases[i].every;
+        trial_state_t held = {.pending_step = 10, .pending = s_model(1)};
+        trial_t *trial = trial_new(&config, &held);
+        for (uint32_t step = 11; step <= cases[i].next; step++) {
+            assert_int_equal(trial_due(trial, step), step == cases[i].next);
+            assert_int_equal(trial_awaited(trial, step, false), step == cases[i].next);
+        }
+        trial_destroy(&trial);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks_and_sums),
         cmocka_unit_test(test_early_stopping),
         cmocka_unit_test(test_without_early_stopping_nothing_is_kept),
+        cmocka_unit_test(test_a_trial_is_not_lost_to_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
