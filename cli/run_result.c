@@ -95,10 +95,12 @@ static void s_summary(const run_result_t *self, const evaluation_t *evaluation,
     if (self->test)
         (void)printf("  test cost       %.5f\n  test accuracy   %.4f\n", evaluation->cost,
                      evaluation->accuracy);
-    (void)printf("  median step     %.1f ms (%.0f rows/s)\n  training        %.2f s\n\n",
-                 self->step_ms,
-                 self->step_ms > 0 ? (double)last->rows / self->step_ms * 1000.0 : 0.0,
-                 (double)(clock_ms() - self->opened_ms) / 1000.0);
+    if (self->step_ms > 0)
+        (void)printf("  median step     %.1f ms (%.0f rows/s)\n  training        %.2f s\n\n",
+                     self->step_ms, (double)last->rows / self->step_ms * 1000.0,
+                     (double)(clock_ms() - self->opened_ms) / 1000.0);
+    else
+        (void)printf("  nothing was left to do: the run had ended with step %u\n\n", last->step);
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         char *path = file_join(self->folder, files[i]);
         if (file_exists(path))

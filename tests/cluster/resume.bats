@@ -35,6 +35,16 @@ same_as_calm() {
     same_as_calm split
 }
 
+@test "a run that has ended is left as it is, and says so" {
+    data_of digits
+    train --workers 1 --output run --steps 5
+    before=$(sha256sum run/model.safetensors)
+    run -0 train --resume run --steps 5
+    [ "$(sha256sum run/model.safetensors)" = "$before" ]
+    grep -qxF '  nothing was left to do: the run had ended with step 5' <<<"$output"
+    run ! grep 'median step' <<<"$output"
+}
+
 @test "an interrupted run goes on" {
     data_of digits
     ln -s "$BATS_FILE_TMPDIR/calm" calm
