@@ -133,10 +133,11 @@ const round_worker_t *dispatcher_workers(dispatcher_t *self, uint32_t *n)
     self->workers =
         array_room(self->workers, n_members, &self->workers_room, sizeof(*self->workers));
     *n = 0;
-    for (int silent_too = 0; silent_too < 2 && *n == 0; silent_too++)
+    for (int also = 0; also < 3 && *n == 0; also++) /* from 1 on the wild, from 2 on the silent */
         for (uint32_t i = 0; i < n_members; i++)
             if (members[i].state == MEMBER_ACTIVE &&
-                (silent_too || !membership_silent(&members[i], now_ms)))
+                (also >= 1 || members[i].wild_step != self->step) &&
+                (also >= 2 || !membership_silent(&members[i], now_ms)))
                 self->workers[(*n)++] = s_round_worker(self, &members[i]);
     return self->workers;
 }
@@ -204,9 +205,9 @@ void dispatcher_begin(dispatcher_t *self, uint32_t step, frame_t *weights, const
                       uint32_t n)
 {
     uint32_t n_workers, n_ranges;
+    self->step = step;
     const round_worker_t *workers = dispatcher_workers(self, &n_workers);
     double begun_ms = s_now_ms(self);
-    self->step = step;
     self->figures = (dispatch_figures_t){0};
     frame_clear(&self->current);
     frame_share(&self->current, weights);

@@ -13,6 +13,10 @@ static void s_release_frame(void *hint)
     pool_give(hint);
 }
 
+/* While nobody has sent anything right, a worker that sends numbers that are not finite is alone
+ * for so long before it is believed: others that are about to come can tell. */
+#define ALONE_MS 3000
+
 /* `member` is NULL for one that has left since. */
 static void s_refuse_partial(dispatcher_t *self, member_t *member, const char *why)
 {
@@ -139,11 +143,24 @@ static void s_take(dispatcher_t *self, const wire_partial_t *sent, bool added, p
         s_note_first(self, member);
 }
 
+/* Is there another worker that has sent nothing in this step that is not finite? Then it is asked.
+ */
+static bool s_others_can_tell(dispatcher_t *self, const member_t *member)
+{
+    uint32_t n;
+    const member_t *members = membership_list(self->members, &n);
+    for (uint32_t i = 0; i < n; i++)
+        if (members[i].state == MEMBER_ACTIVE && members[i].id != member->id &&
+            members[i].wild_step != self->step)
+            return true;
+    return false;
+}
+
 /* A partial that is not finite is one of a broken worker, or of a model that has diverged: then all
  * workers have such ones. So it counts when another one has sent one of the same step, or when
- * there is only this worker, which has been asked again and again. A worker that has sent nothing
- * right before is not heard; while nobody has, two are that are there together: the model may have
- * begun so. A sum that is not finite then ends the training (math/optimizer.h). */
+ * nobody else can tell, and this worker has been asked again and again. A worker that has sent
+ * nothing right before is not heard; while nobody has, all are that are there together: the model
+ * may have begun so. A sum that is not finite then ends the training (math/optimizer.h). */
 static bool s_believe_wild(dispatcher_t *self, const member_t *member)
 {
     if (self->wild)
@@ -158,14 +175,34 @@ static bool s_believe_wild(dispatcher_t *self, const member_t *member)
     }
     bool another =
         strcmp(self->wild_name, member->name) != 0 || strcmp(self->wild_host, member->host) != 0;
-    bool alone =
-        member->counts && membership_active(self->members) == 1 && membership_last_chance(member);
+    bool alone = membership_last_chance(member) && !s_others_can_tell(self, member) &&
+                 (self->counted || s_now_ms(self) - member->hello_ms >= ALONE_MS);
     self->wild = another || alone;
     if (self->wild)
         log_warn("partial.diverged", "step=%u %s", self->step,
                  another ? "two workers have sent numbers that are not finite"
-                         : "the only worker goes on sending numbers that are not finite");
+                         : "there is nobody who sends numbers that are finite");
     return self->wild;
+}
+
+/* One that is not believed. In a step a worker does wrong once, as long as there are others to ask;
+ * and not for the last time before they have had a chance to come. */
+static void s_refuse_wild(dispatcher_t *self, member_t *member, const char *why)
+{
+    bool again = member && member->wild_step == self->step;
+    bool offence = !member || (s_others_can_tell(self, member)
+                                   ? !again
+                                   : self->counted || !membership_last_chance(member));
+    if (member)
+        member->wild_step = self->step;
+    if (offence) {
+        s_refuse_partial(self, member, why);
+        return;
+    }
+    self->figures.n_refused++;
+    log_warn_limited("partial.refused", member->name, "step=%u worker=%s: %s", self->step,
+                     member->name, why);
+    dispatcher_orphan(self, member->id);
 }
 
 const float *dispatcher_held(const dispatcher_t *self, const wire_t *in, size_t frame_bytes)
@@ -247,15 +284,16 @@ void dispatcher_partial(dispatcher_t *self, wire_status_t status, const wire_t *
     };
     bool finite = in->finite && isfinite(partial.cost);
     err_t err;
-    int r = aggregate_check(self->aggregate, sent->node, &partial, frame_size(kept), &err);
-    if (r == 0 && !finite && !s_believe_wild(self, member))
-        r = err_set(&err, "node (%u,%u) has a cost or gradient that is not finite",
-                    sent->node.level, sent->node.index);
-    if (r == 0)
-        s_take(self, sent, in->added, &partial);
-    else {
+    if (aggregate_check(self->aggregate, sent->node, &partial, frame_size(kept), &err) != 0) {
         partial_release(&partial);
         s_refuse_partial(self, member, err.text);
+    } else if (finite || s_believe_wild(self, member))
+        s_take(self, sent, in->added, &partial);
+    else {
+        err_set(&err, "node (%u,%u) has a cost or gradient that is not finite", sent->node.level,
+                sent->node.index);
+        partial_release(&partial);
+        s_refuse_wild(self, member, err.text);
     }
     self->figures.sum_ms += s_now_ms(self) - begun_ms;
 }

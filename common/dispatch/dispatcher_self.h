@@ -69,7 +69,8 @@ void dispatcher_say_waits(dispatcher_t *self);
 void dispatcher_send_refusal(dispatcher_t *self, const wire_peer_t *peer,
                              const wire_refusal_t *refusal, const char *name);
 
-/* The workers to plan with: those that are heard; when there are none, all. Borrowed. */
+/* The workers to plan with: those that are heard and have sent finite numbers in this step; when
+ * there are none, all that are heard; when there are none, all. Borrowed. */
 const round_worker_t *dispatcher_workers(dispatcher_t *self, uint32_t *n);
 
 /* Sends what is to be asked for an evaluation. */

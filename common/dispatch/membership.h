@@ -33,6 +33,7 @@ typedef struct {
     bool planned;        /* it was asked for blocks when the step began */
     double doubt;        /* 0 to 1: the part of its share that it is not trusted with */
     uint32_t n_refused;  /* bad partials */
+    uint32_t wild_step;  /* the last of which it sent one that is not finite */
     uint32_t relays;     /* that stand one below the other there; 0: a worker */
     uint64_t n_assigned; /* blocks that it was asked for */
     uint64_t n_late;     /* of these, those that it was late with */

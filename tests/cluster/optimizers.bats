@@ -134,13 +134,17 @@ start_train() {
 }
 
 @test "so does one whose workers' gradients are not finite: no worker is blamed" {
-    local workers
+    local workers each
     for workers in 1 2 4; do
-        run train --workers $workers --set server.min_workers=$workers --output out \
-            --set training.schedule.kind=constant --set training.learning_rate=10 --set checkpoint.every_steps=1 \
-            --set 'model.layers=[{units: 32, activation: leaky_relu}, {units: 10, activation: leaky_relu}]'
-        expect_status 1
-        grep -qE '^drover server: step 5: diverged at learning rate 10: .*layer 1 is the first whose gradient .*is not finite; the last checkpoints before are in out/checkpoint$' <<<"$output"
-        [ "$(ls out/checkpoint)" = "$(printf 'step-%010d.safetensors\n' 3 4)" ]
+        # and again when it goes on: then they have sent nothing right before
+        for each in --output --resume; do
+            run train --workers $workers --set server.min_workers=$workers $each out \
+                --set training.schedule.kind=constant --set training.learning_rate=10 --set checkpoint.every_steps=1 \
+                --set 'model.layers=[{units: 32, activation: leaky_relu}, {units: 10, activation: leaky_relu}]'
+            expect_status 1
+            grep -qE '^drover server: step 5: diverged at learning rate 10: .*layer 1 is the first whose gradient .*is not finite; the last checkpoints before are in out/checkpoint$' <<<"$output"
+            [ "$(ls out/checkpoint)" = "$(printf 'step-%010d.safetensors\n' 3 4)" ]
+            run ! grep quarantined <<<"$output"
+        done
     done
 }

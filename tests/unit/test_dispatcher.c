@@ -22,6 +22,7 @@ static const char s_digest[] = "0123456789abcdef0123456789abcdef";
 typedef struct {
     double now_ms;
     int n_repeated[N_WORKERS]; /* STEPs on control */
+    int n_asked[N_WORKERS];    /* ASSIGNs */
 } world_t;
 
 static double s_now_ms(void *context)
@@ -31,7 +32,9 @@ static double s_now_ms(void *context)
 
 static bool s_control(void *context, const wire_peer_t *peer, const wire_t *message, frame_t *frame)
 {
-    ((world_t *)context)->n_repeated[peer->bytes[0]] += message->type == WIRE_STEP;
+    world_t *world = context;
+    world->n_repeated[peer->bytes[0]] += message->type == WIRE_STEP;
+    world->n_asked[peer->bytes[0]] += message->type == WIRE_ASSIGN;
     if (frame)
         frame_clear(frame);
     return true;
@@ -83,6 +86,17 @@ static void s_begin(dispatcher_t *dispatcher, uint32_t step)
     free(zeros);
 }
 
+static void s_join(dispatcher_t *dispatcher, int worker)
+{
+    model_t model = s_model();
+    wire_t ready = {.type = WIRE_READY, .ready.n_params = model_params(&model)};
+    memcpy(ready.ready.digest, s_digest, sizeof(ready.ready.digest));
+    wire_t hello = {.type = WIRE_HELLO, .hello = {.host = "host", .kernel = "k", .threads = 1}};
+    (void)snprintf(hello.hello.name, sizeof(hello.hello.name), "w%d", worker);
+    s_say(dispatcher, worker, hello);
+    s_say(dispatcher, worker, ready);
+}
+
 /* All workers have joined, and the first step begins. */
 static dispatcher_t *s_new(world_t *world)
 {
@@ -97,14 +111,8 @@ static dispatcher_t *s_new(world_t *world)
     dispatch_ports_t ports = {world, s_now_ms, s_control, s_data, s_weights};
     dispatch_planes_t planes = {"inproc://x", ".data", ".weights", ".gradients"};
     dispatcher_t *dispatcher = dispatcher_new(&job, &ports, &planes);
-    wire_t ready = {.type = WIRE_READY, .ready.n_params = model_params(&job.model)};
-    memcpy(ready.ready.digest, s_digest, sizeof(ready.ready.digest));
-    for (int i = 0; i < N_WORKERS; i++) {
-        wire_t hello = {.type = WIRE_HELLO, .hello = {.host = "host", .kernel = "k", .threads = 1}};
-        (void)snprintf(hello.hello.name, sizeof(hello.hello.name), "w%d", i);
-        s_say(dispatcher, i, hello);
-        s_say(dispatcher, i, ready);
-    }
+    for (int i = 0; i < N_WORKERS; i++)
+        s_join(dispatcher, i);
     assert_int_equal(dispatcher_active(dispatcher), N_WORKERS);
     s_begin(dispatcher, 1);
     return dispatcher;
@@ -242,21 +250,30 @@ static dispatcher_t *s_new_second(world_t *world, int n_good)
     return dispatcher;
 }
 
+/* Once a step it does wrong, in which others are asked instead. */
 static void test_one_worker_that_sends_nan_is_sent_away(void **state)
 {
     (void)state;
+    static const double costs[] = {1.0, (double)INFINITY, 1.0};
+    static const float values[] = {NAN, 0, -INFINITY};
     bool finite;
     world_t world = {.now_ms = START_MS};
     dispatcher_t *dispatcher = s_new_second(&world, N_WORKERS);
-    s_push(dispatcher, 1, 1.0, NAN);
-    s_push(dispatcher, 1, (double)INFINITY, 0);
-    assert_int_equal(dispatcher_active(dispatcher), N_WORKERS);
-    s_push(dispatcher, 1, 1.0, -INFINITY);
-    assert_int_equal(dispatcher_active(dispatcher), N_WORKERS - 1);
-    assert_int_equal(dispatcher_figures(dispatcher).n_refused, 3);
-    assert_false(s_take(dispatcher, &finite));
-    s_push(dispatcher, 2, 1.0, 2.0f);
-    assert_true(s_take(dispatcher, &finite) && finite);
+    for (uint32_t i = 0; i < 3; i++) {
+        memset(world.n_asked, 0, sizeof(world.n_asked));
+        s_push_node(dispatcher, 1, i + 2, (node_t){3, 0}, costs[i], values[i]);
+        s_push_node(dispatcher, 1, i + 2, (node_t){2, 0}, costs[i], values[i]);
+        assert_int_equal(dispatcher_active(dispatcher), i < 2 ? N_WORKERS : N_WORKERS - 1);
+        /* behind the third offence it is no member, and what it sends is late */
+        assert_int_equal(dispatcher_figures(dispatcher).n_refused, i < 2 ? 2 : 1);
+        dispatcher_tick(dispatcher);
+        assert_int_equal(world.n_asked[1], 0);
+        assert_false(s_take(dispatcher, &finite));
+        s_push_node(dispatcher, 2, i + 2, (node_t){3, 0}, 1.0, 2.0f);
+        assert_true(s_take(dispatcher, &finite) && finite);
+        dispatcher_end(dispatcher);
+        s_begin(dispatcher, i + 3);
+    }
     dispatcher_destroy(&dispatcher);
 }
 
@@ -299,14 +316,52 @@ static void test_two_strangers_are_heard_while_nobody_has_counted(void **state)
     bool finite;
     world_t world = {.now_ms = START_MS};
     dispatcher_t *dispatcher = s_new(&world);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) /* all that it had been asked for already */
         s_push_node(dispatcher, 0, 1, (node_t){3, 0}, 1.0, NAN);
-    assert_int_equal(dispatcher_active(dispatcher), N_WORKERS - 1);
+    assert_int_equal(dispatcher_active(dispatcher), N_WORKERS);
+    s_say(dispatcher, 0, (wire_t){.type = WIRE_BYE});
     s_push_node(dispatcher, 1, 1, (node_t){3, 0}, 1.0, NAN);
     assert_false(s_take(dispatcher, &finite));
     s_push_node(dispatcher, 2, 1, (node_t){3, 0}, 1.0, NAN);
     assert_true(s_take(dispatcher, &finite) && !finite);
+    assert_int_equal(dispatcher_active(dispatcher), N_WORKERS - 1);
     dispatcher_destroy(&dispatcher);
+}
+
+/* One that is alone from the beginning goes on being asked: others may come, and can tell. */
+static void test_a_stranger_that_stays_alone_is_right(void **state)
+{
+    (void)state;
+    for (int others_come = 0; others_come < 2; others_come++) {
+        bool finite;
+        world_t world = {.now_ms = START_MS};
+        dispatcher_t *dispatcher = s_new(&world);
+        for (int i = 1; i < N_WORKERS; i++)
+            s_say(dispatcher, i, (wire_t){.type = WIRE_BYE});
+        for (int i = 0; i < 5; i++) {
+            s_push_node(dispatcher, 0, 1, (node_t){3, 0}, 1.0, NAN);
+            world.now_ms += 740;
+            assert_false(s_take(dispatcher, &finite));
+            assert_int_equal(dispatcher_active(dispatcher), 1);
+            dispatcher_tick(dispatcher);
+            assert_int_equal(world.n_asked[0], i + 1);
+        }
+        if (others_come) {
+            s_join(dispatcher, 1);
+            world.now_ms += START_MS;
+            s_heartbeat(dispatcher, 0, 1);
+            s_heartbeat(dispatcher, 1, 1);
+            s_push_node(dispatcher, 0, 1, (node_t){3, 0}, 1.0, NAN);
+            assert_false(s_take(dispatcher, &finite));
+            s_push_node(dispatcher, N_WORKERS, 1, (node_t){3, 0}, 1.0, 1.0f);
+            assert_true(s_take(dispatcher, &finite) && finite);
+        } else {
+            world.now_ms = START_MS + 3000;
+            s_push_node(dispatcher, 0, 1, (node_t){3, 0}, 1.0, NAN);
+            assert_true(s_take(dispatcher, &finite) && !finite);
+        }
+        dispatcher_destroy(&dispatcher);
+    }
 }
 
 static void test_the_only_worker_is_right_in_the_end(void **state)
@@ -338,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_two_workers_that_send_nan_are_right),
         cmocka_unit_test(test_strangers_that_send_nan_are_not_heard),
         cmocka_unit_test(test_two_strangers_are_heard_while_nobody_has_counted),
+        cmocka_unit_test(test_a_stranger_that_stays_alone_is_right),
         cmocka_unit_test(test_the_only_worker_is_right_in_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
