@@ -209,8 +209,9 @@ link_t *link_bind(link_role_t role, const char *endpoint, size_t max_frame_bytes
     bool taken = s_is_taken(s_path(endpoint));
     if (taken || zsock_bind(self->socket, "%s", endpoint) < 0) {
         errno = taken ? EADDRINUSE : zmq_errno();
-        err_set(err, "%s: cannot bind the %s plane: %s", endpoint, s_roles[role].plane,
-                zmq_strerror(errno));
+        err_set(err, "%s: cannot bind the %s plane: %s%s", endpoint, s_roles[role].plane,
+                zmq_strerror(errno),
+                errno == ENODEV ? ", expected an address or interface of this machine, or *" : "");
         link_destroy(&self);
         return NULL;
     }

@@ -139,6 +139,9 @@ static void test_an_endpoint_in_use(void **state)
     assert_string_equal(err.text, expected);
     assert_null(link_bind(LINK_DATA_SERVER, "tcp://no.such.host.invalid:1", 0, &err));
     scratch_assert_contains(err.text, "tcp://no.such.host.invalid:1: cannot bind the data plane: ");
+    assert_null(link_bind(LINK_DATA_SERVER, "tcp://localhost:*", 0, &err));
+    assert_string_equal(err.text, "tcp://localhost:*: cannot bind the data plane: No such device, "
+                                  "expected an address or interface of this machine, or *");
     assert_null(link_bind(LINK_DATA_SERVER, "ipc:///no/such/folder/x", 0, &err));
     scratch_assert_contains(err.text, "ipc:///no/such/folder/x: cannot bind the data plane: ");
     link_destroy(&first);
