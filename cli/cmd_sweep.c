@@ -63,7 +63,7 @@ int cmd_sweep(int argc, char **argv)
     status = STATUS_USAGE;
     if (command_sweep(&args, args.words[0], &sweep, &settings, &err) == 0 &&
         s_check_trials(&sweep, &args, args.words[0], &err) == 0 &&
-        supervisor_check_bind(&settings, n_workers, &err) == 0) {
+        supervisor_check(&args, &settings, n_workers, &err) == 0) {
         log_set_level(settings.log.level);
         output = run_folder(&settings);
         supervisor_config_t config = {

@@ -56,7 +56,8 @@ int cmd_train(int argc, char **argv)
     settings_init(&settings);
     status = STATUS_USAGE;
     if (command_settings(&args, resume, &settings, &err) == 0 &&
-        supervisor_check_bind(&settings, n_workers, &err) == 0 && s_plan(chaos, &plan, &err) == 0) {
+        supervisor_check(&args, &settings, n_workers, &err) == 0 &&
+        s_plan(chaos, &plan, &err) == 0) {
         log_set_level(settings.log.level);
         output = run_folder(&settings);
         supervisor_config_t config = {

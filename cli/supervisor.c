@@ -60,10 +60,13 @@ typedef struct {
     int64_t say_ms; /* when to speak of the wait for the server; once it was told to stop */
 } supervisor_t;
 
-static pid_t s_spawn_server(const supervisor_t *self, bool resume)
+/* begun: the run has written its config.yaml, where all of CONFIG and the command line is, whatever
+ * has become of CONFIG since. */
+static pid_t s_spawn_server(const supervisor_t *self, bool begun)
 {
     char faults[CHAOS_TEXT_SIZE];
     const args_t *args = self->config->args;
+    bool resume = begun || self->config->resume;
     size_t n_texts = (size_t)args->n_overrides + 1;
     const char **words = calloc(13 + 2 * n_texts, sizeof(char *));
     char **texts = calloc(n_texts, sizeof(char *));
@@ -85,12 +88,12 @@ static pid_t s_spawn_server(const supervisor_t *self, bool resume)
         words[n++] = "--chaos";
         words[n++] = faults;
     }
-    for (int i = 0; i < args->n_overrides; i++) {
+    for (int i = 0; i < args->n_overrides && !begun; i++) {
         const conf_override_t *override = &args->overrides[i];
-        if (asprintf(&texts[i], "%s%s%s", override->key ? override->key : "",
-                     override->key ? "=" : "", override->text) < 0)
+        bool theirs = strcmp(override->option, "threads") == 0; /* the server has no such option */
+        if (asprintf(&texts[i], "--%s=%s", theirs ? "set=worker.threads" : override->option,
+                     override->text) < 0)
             abort();
-        words[n++] = "--set";
         words[n++] = texts[i];
     }
     if (!resume) {
@@ -104,7 +107,7 @@ static pid_t s_spawn_server(const supervisor_t *self, bool resume)
     if (self->config->json)
         words[n++] = "--json";
     words[n++] = "--";
-    if (args->n_words && !self->config->sweep)
+    if (args->n_words && !self->config->sweep && !begun)
         words[n++] = args->words[0];
     pid_t pid = spawn(self->program, words, -1);
     for (size_t i = 0; i < n_texts; i++)
@@ -197,9 +200,8 @@ static int s_start_due(supervisor_t *self, err_t *err)
             continue;
         bool again = child->started_ms > 0;
         if (i == SERVER) {
-            bool resume =
-                self->config->resume || (again && !self->config->sweep && s_run_has_begun(self));
-            child->pid = s_spawn_server(self, resume);
+            child->pid =
+                s_spawn_server(self, again && !self->config->sweep && s_run_has_begun(self));
             if (again)
                 s_recall(self);
         } else
@@ -437,10 +439,22 @@ static void s_remove_folder(const supervisor_t *self)
     (void)rmdir(self->folder);
 }
 
-int supervisor_check_bind(const settings_t *settings, int n_workers, err_t *err)
+/* What a pipe had to say this process has read, and nothing would be left for the server. */
+static int s_check_file(const args_t *args, err_t *err)
+{
+    struct stat st;
+    if (args->n_words == 0 || stat(args->words[0], &st) != 0 || S_ISREG(st.st_mode))
+        return 0;
+    return err_set(err, "%s: can be read once only, expected a file, since the server reads it too",
+                   args->words[0]);
+}
+
+int supervisor_check(const args_t *args, const settings_t *settings, int n_workers, err_t *err)
 {
     const char *bind = settings->server.bind;
     char planes[4][LINK_ENDPOINT_SIZE];
+    if (s_check_file(args, err) != 0)
+        return -1;
     if (strcmp(bind, "auto") == 0 && n_workers > 0)
         return 0;
     if (strcmp(bind, "auto") == 0)

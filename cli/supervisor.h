@@ -28,8 +28,9 @@ typedef struct {
     const chaos_t *chaos;       /* faults to inject; NULL: none */
 } supervisor_config_t;
 
-/* Can workers reach what the server binds to, also after it was started again? Returns 0 or -1. */
-int supervisor_check_bind(const settings_t *settings, int n_workers, err_t *err);
+/* Can the server read CONFIG or SWEEP, and workers reach what it binds to, also after it was
+ * started again? Returns 0 or -1. */
+int supervisor_check(const args_t *args, const settings_t *settings, int n_workers, err_t *err);
 
 /* Runs the whole cluster to its end. Returns the exit status; with a failure of this process itself
  * also *err. */

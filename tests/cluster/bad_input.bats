@@ -177,6 +177,22 @@ TABLE
     refused 2 'drover server: unknown option .*--bind.*' "$DROVER" server --bin x
 }
 
+@test "what can be read once only is no file for two processes" {
+    printf 'training: {steps: 3}\n' | refused 2 \
+        'drover train: /dev/stdin: can be read once only, expected a file, since the server reads it too' \
+        "$DROVER" train /dev/stdin --data "$data" --output out
+}
+
+@test "folders with names that YAML would take for something else" {
+    local name
+    for name in 'a: b' 'a # b' 'behind ' $'two\nlines' $'\e[31mred' '{a' 'null'; do
+        cp -r "$data" "$work/$name"
+        "$DROVER" train --data "./$name" --output "./$name.out" --steps 1
+        "$DROVER" train --resume "./$name.out" --steps 2
+        [ -s "$name.out/model.safetensors" ]
+    done
+}
+
 @test "a network that does not fit the data" {
     refused 1 'drover server: .*label 9, expected labels below 2.*model.layers.*' \
         "$DROVER" train --data "$data" --output out \

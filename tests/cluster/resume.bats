@@ -131,6 +131,26 @@ resumed() {
     [ "$(grep -c 'worker.restarted' run.log)" -eq 3 ]
 }
 
+@test "a killed server goes on with what the run began with, whatever has become of CONFIG since" {
+    data_of digits
+    printf 'training: {seed: 9, steps: 2000}\n' >mine.yaml
+    start_background run "$DROVER" train mine.yaml --data "$data" --output killed \
+        --set training.learning_rate=0.05
+    wait_for 30 steps_done killed 20
+    printf 'training: {seed: 10, steps: 20}\n' >mine.yaml # for the next experiment
+    kill_child run 'drover server'
+    wait_for 30 resumed 1
+    rm mine.yaml
+    wait_for 30 kill_child run 'drover server'
+    wait_for 30 resumed 2
+    signal run INT
+    wait_exit 30 run
+    expect_status 130
+    grep -qx '  seed: 9' killed/config.yaml
+    grep -qx '  steps: 2000' killed/config.yaml
+    grep -qx '  learning_rate: 0.05' killed/config.yaml
+}
+
 @test "what an earlier run left is not gone on with when the server dies before it has begun" {
     data_of digits
     "$DROVER" train --data "$data" --output run --steps 5
