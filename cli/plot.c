@@ -342,12 +342,11 @@ static int s_render(const char *script, int input, const char *name, const char 
     char complaint[300];
     int picture_fd = -1;
     int messages_fd = memfd_create("messages", MFD_CLOEXEC);
+    bool stream;
     char *temporary = NULL;
-    if (asprintf(&temporary, "%s.partial", picture) < 0) {
-        temporary = NULL;
-        err_set(err, "%s: out of memory", picture);
-        goto out;
-    }
+    char *target = file_target(picture, &stream);
+    if (asprintf(&temporary, "%s%s", target, stream ? "" : ".partial") < 0)
+        abort();
     picture_fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (picture_fd < 0 || messages_fd < 0) {
         err_set_errno(err, "%s: cannot create", temporary);
@@ -362,19 +361,20 @@ static int s_render(const char *script, int input, const char *name, const char 
     } else if (status != 0) {
         s_complaint(messages_fd, complaint, sizeof(complaint));
         err_set(err, "%s: gnuplot failed with status %d: %s", name, status, complaint);
-    } else if (rename(temporary, picture) != 0) {
+    } else if (!stream && rename(temporary, target) != 0) {
         err_set_errno(err, "%s: cannot write", picture);
     } else {
         r = 0;
     }
 out:
-    if (r != 0 && picture_fd >= 0)
+    if (r != 0 && picture_fd >= 0 && !stream)
         unlink(temporary);
     if (picture_fd >= 0)
         close(picture_fd);
     if (messages_fd >= 0)
         close(messages_fd);
     free(temporary);
+    free(target);
     return r;
 }
 

@@ -42,33 +42,71 @@ static int s_sync_folder_of(const char *path)
     return r;
 }
 
+char *file_target(const char *path, bool *stream)
+{
+    struct stat st;
+    bool there = stat(path, &st) == 0;
+    *stream = there && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+    char *target = there && !*stream ? realpath(path, NULL) : NULL;
+    if (!target && !(target = strdup(path)))
+        abort();
+    return target;
+}
+
+static int s_write_parts(int fd, const file_part_t *parts, int n_parts)
+{
+    for (int i = 0; i < n_parts; i++)
+        if (s_write_all(fd, parts[i].data, parts[i].size) != 0)
+            return -1;
+    return 0;
+}
+
+static int s_write_stream(const char *path, const file_part_t *parts, int n_parts, err_t *err)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set_errno(err, "%s: cannot open", path);
+    int r = s_write_parts(fd, parts, n_parts);
+    if (r != 0)
+        err_set_errno(err, "%s: cannot write", path);
+    close(fd);
+    return r;
+}
+
 int file_write_atomic(const char *path, const file_part_t *parts, int n_parts, err_t *err)
 {
     int r = -1;
     int fd = -1;
+    bool stream;
     char *temporary = NULL;
-    if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
-        return err_set(err, "%s: out of memory", path);
+    char *target = file_target(path, &stream);
+    if (stream) {
+        r = s_write_stream(path, parts, n_parts, err);
+        free(target);
+        return r;
+    }
+    if (asprintf(&temporary, "%s.XXXXXX", target) < 0)
+        abort();
     fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0) {
         err_set_errno(err, "%s: cannot create", path);
         free(temporary);
+        free(target);
         return -1;
     }
     mode_t mask = umask(0);
     umask(mask);
     if (fchmod(fd, 0666 & ~mask) != 0)
         goto out;
-    for (int i = 0; i < n_parts; i++)
-        if (s_write_all(fd, parts[i].data, parts[i].size) != 0)
-            goto out;
+    if (s_write_parts(fd, parts, n_parts) != 0)
+        goto out;
     if (fsync(fd) != 0)
         goto out;
-    if (rename(temporary, path) != 0)
+    if (rename(temporary, target) != 0)
         goto out;
     free(temporary);
     temporary = NULL;
-    if (s_sync_folder_of(path) != 0)
+    if (s_sync_folder_of(target) != 0)
         goto out;
     r = 0;
 out:
@@ -78,6 +116,7 @@ out:
     if (temporary)
         unlink(temporary);
     free(temporary);
+    free(target);
     return r;
 }
 

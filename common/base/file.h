@@ -13,9 +13,14 @@ typedef struct {
     size_t size;
 } file_part_t;
 
+/* Where what is meant for `path` goes: to the file that links lead to, which may be replaced, or,
+ * with *stream, to what is to be written to as it is: a device, a pipe. The caller frees it. */
+char *file_target(const char *path, bool *stream);
+
 /* Writes the parts to `path` so that a reader sees the old file or the new one and never a piece:
  * temporary file in the same folder, fsync, rename, fsync of the folder. Returns 0 or -1; on -1
- * the old file is untouched and the temporary one is gone. */
+ * the old file is untouched and the temporary one is gone. A stream (file_target) is just written
+ * to. */
 int file_write_atomic(const char *path, const file_part_t *parts, int n_parts, err_t *err);
 
 /* Reads the whole file; the caller frees *data, which has a '\0' behind its *size bytes. A file

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,6 +69,46 @@ static void test_failed_write_leaves_nothing(void **state)
     assert_int_equal(rmdir(*state), 0); /* empty: no temporary file is left */
     assert_int_equal(mkdir(*state, 0777), 0);
     free(folder);
+}
+
+/* Else a root's `--onnx /dev/stdout` would make a file of the machine's /dev/stdout. */
+static void test_write_through_links_and_to_streams(void **state)
+{
+    err_t err = {{0}};
+    char text[4] = "";
+    struct stat st;
+    char *data;
+    size_t size;
+    char *file = file_join(*state, "file");
+    char *link = file_join(*state, "link");
+    char *pipe = file_join(*state, "pipe");
+    file_part_t old = {"old", 3}, new = {"new", 3};
+    assert_int_equal(file_write_atomic(file, &old, 1, &err), 0);
+    assert_int_equal(symlink("file", link), 0);
+    assert_int_equal(file_write_atomic(link, &new, 1, &err), 0);
+    assert_true(lstat(link, &st) == 0 && S_ISLNK(st.st_mode));
+    assert_int_equal(file_read(file, 3, &data, &size, &err), 0);
+    assert_string_equal(data, "new");
+    free(data);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    int fd = open(pipe, O_RDWR | O_NONBLOCK);
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(symlink("pipe", link), 0);
+    assert_int_equal(file_write_atomic(link, &new, 1, &err), 0);
+    assert_true(lstat(link, &st) == 0 && S_ISLNK(st.st_mode));
+    assert_int_equal(read(fd, text, 4), 3);
+    assert_string_equal(text, "new");
+    close(fd);
+    unlink(link);
+    assert_int_equal(symlink("/dev/full", link), 0);
+    assert_int_equal(file_write_atomic(link, &new, 1, &err), -1);
+    assert_non_null(strstr(err.text, "link: cannot write: No space left on device"));
+    unlink(link);
+    unlink(pipe);
+    unlink(file);
+    free(file);
+    free(link);
+    free(pipe);
 }
 
 static void test_make_folder_makes_parents(void **state)
@@ -192,6 +233,8 @@ int main(void)
         cmocka_unit_test(test_err_is_one_clean_line),
         cmocka_unit_test(test_err_prefix_of_a_full_text_stays_inside),
         cmocka_unit_test_setup_teardown(test_write_atomic_and_read_back, scratch_make,
+                                        scratch_remove),
+        cmocka_unit_test_setup_teardown(test_write_through_links_and_to_streams, scratch_make,
                                         scratch_remove),
         cmocka_unit_test_setup_teardown(test_failed_write_leaves_nothing, scratch_make,
                                         scratch_remove),
