@@ -129,7 +129,9 @@ END
         --rows 600 --steps 2 --rounds 1 --set numerics.kernel=sparse
     [ "${#lines[@]}" -eq 4 ]
     read -ra words <<<"${lines[3]}" # without a row of one thread there is no efficiency
-    [ "${#words[@]}" -eq 10 ] && [ "${words[*]:0:3}" = "sparse 1 2" ] && [ "${words[8]}" = - ]
+    [ "${#words[@]}" -eq 11 ]
+    [ "${words[*]:0:3}" = "sparse 1 2" ]
+    [ "${words[9]}" = - ]
     [ -z "$(ls)" ]
 }
 

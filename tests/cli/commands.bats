@@ -67,7 +67,9 @@ refused() {
 
 @test "usage errors end with status 2" {
     run --separate-stderr "$DROVER"
-    [ "$status" -eq 2 ] && [[ $stderr == "usage: drover COMMAND"* ]] && [ -z "$output" ]
+    [ "$status" -eq 2 ]
+    [[ $stderr == "usage: drover COMMAND"* ]]
+    [ -z "$output" ]
     refused 2 "drover: unknown command 'evalaute'; did you mean 'evaluate'? (see drover --help)" \
         "$DROVER" evalaute
     refused 2 "drover: unknown command 'zebra' (see drover --help)" "$DROVER" zebra
@@ -100,7 +102,8 @@ assert e["macro"] == {"precision": 0.75, "recall": 0.75, "f1": 2 / 3}, e
 assert abs(e["weighted"]["precision"] - 2.5 / 3) < 1e-15 and e["weighted"]["recall"] == 2 / 3, e
 END
     run -0 "$DROVER" evaluate run images labels --json --mistakes wrong.png
-    [[ $output == '{"rows": 3'* ]] && [ "${#lines[@]}" -eq 1 ]
+    [[ $output == '{"rows": 3'* ]]
+    [ "${#lines[@]}" -eq 1 ]
     [ "$(head -c 8 wrong.png | od -An -tx1 | tr -d ' ')" = 89504e470d0a1a0a ]
     refused 1 "drover evaluate: none/wrong.png.partial: cannot create: No such file or directory" \
         "$DROVER" evaluate run images labels --mistakes none/wrong.png
@@ -126,7 +129,8 @@ END
     run -0 "$DROVER" predict run --invert left.pgm
     [[ $output == "left.pgm: 1 "* ]]
     run -0 "$DROVER" predict run images
-    [ "${#lines[@]}" -eq 3 ] && [[ ${lines[2]} == "images[2]: 1 "* ]]
+    [ "${#lines[@]}" -eq 3 ]
+    [[ ${lines[2]} == "images[2]: 1 "* ]]
     run -0 "$DROVER" predict run images --index 1 --json
     python3 - "$output" <<'END'
 import json
@@ -135,6 +139,21 @@ import sys
 (p,) = json.loads(sys.argv[1])
 assert p["file"] == "images" and p["index"] == 1 and p["class"] == 1 and len(p["scores"]) == 2, p
 END
+}
+
+@test "pictures and models go where links lead, and to what is no file as it is" {
+    : >elsewhere.png
+    ln -s elsewhere.png wrong.png
+    "$DROVER" evaluate run images labels --mistakes wrong.png
+    [ -L wrong.png ]
+    [ -s elsewhere.png ]
+    ln -s /dev/null null
+    "$DROVER" evaluate run images labels --mistakes null
+    "$DROVER" export run --onnx null
+    [ -L null ]
+    [ -c /dev/null ]
+    "$DROVER" export run --onnx model.onnx
+    "$DROVER" export run --onnx /proc/self/fd/1 | cmp - model.onnx
 }
 
 @test "predict prints nothing when one image is refused" {
@@ -154,8 +173,10 @@ END
     printf '0.2\n0.5\n0.6\n' >run/accuracy_history/part-00000
     run -0 "$DROVER" plot run
     [ "$output" = "2 pictures drawn in run" ]
-    [ -s run/cost_history.png ] && [ -s run/accuracy_history.png ]
-    [ -s run/plots/cost_history.gp ] && [ ! -e run/cost_history.png.partial ]
+    [ -s run/cost_history.png ]
+    [ -s run/accuracy_history.png ]
+    [ -s run/plots/cost_history.gp ]
+    [ ! -e run/cost_history.png.partial ]
     printf '1.8\nx\n' >run/cost_history/part-00000
     refused 1 "drover plot: run/cost_history/part-00000:2: 'x' is not a number" "$DROVER" plot run
     refused 1 "drover plot: none: no such folder; expected the output folder of a run" \
@@ -164,7 +185,8 @@ END
 
 @test "export writes a whole file or none, and says what is wrong" {
     run -0 "$DROVER" export run --onnx model.onnx
-    [ -z "$output" ] && [ -s model.onnx ]
+    [ -z "$output" ]
+    [ -s model.onnx ]
     grep -q Sigmoid model.onnx
     cp model.onnx kept.onnx
     refused 2 "drover export: nothing to write; expected --onnx FILE (see drover export --help)" \

@@ -48,12 +48,14 @@ sum_audited() {
     grep -qE ' audit\.differs step=[0-9]+ node=.* between=.*liar' server.log
     grep -qE 'quarantined: of node \([0-9]+,[0-9]+\) of step [0-9]+ two others' liar.log
     [ "$(wc -l <out/metrics.jsonl)" -eq 500 ]
-    [ "$(metric out workers | head -n 1)" = 4 ] && [ "$(metric out workers | tail -n 1)" = 3 ]
+    [ "$(metric out workers | head -n 1)" = 4 ]
+    [ "$(metric out workers | tail -n 1)" = 3 ]
     [ "$(metric out unaudited | sort -u)" = 0 ]
     # About a twentieth of 63 blocks in 500 steps, for three workers two blocks a node.
     local audited
     audited=$(sum_audited)
-    [ "$audited" -gt 600 ] && [ "$audited" -lt 1700 ]
+    [ "$audited" -gt 600 ]
+    [ "$audited" -lt 1700 ]
 }
 
 @test "all is audited: no lie counts" {
@@ -83,7 +85,8 @@ sum_audited() {
     ends_well 20 liar
     grep -q ' liar\.lies ' liar.log
     run ! grep -qE 'audit\.|refused' server.log
-    [ "$(metric out refused | sort -u)" = 0 ] && [ "$(metric out audited | sort -u)" = 0 ]
+    [ "$(metric out refused | sort -u)" = 0 ]
+    [ "$(metric out audited | sort -u)" = 0 ]
     run ! cmp -s "$BATS_FILE_TMPDIR/calm/model.safetensors" out/model.safetensors
 }
 

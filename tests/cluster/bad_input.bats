@@ -225,7 +225,8 @@ TABLE
     refused 1 'drover server: file: .*' "$DROVER" train --data "$data" --output file
     refused 1 'drover server: /proc/nowhere: cannot make the folder: .*' \
         "$DROVER" train --data "$data" --output /proc/nowhere
-    [ -f file ] && [ ! -s file ]
+    [ -f file ]
+    [ ! -s file ]
     refused 1 'drover data synth: file/deep.*' "$DROVER" data synth file/deep --train-rows 2 --test-rows 1
 }
 

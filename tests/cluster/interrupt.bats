@@ -83,7 +83,9 @@ interrupted() {
     wait_exit 10 server
     expect_status 130
     grep -q '^interrupted before the first step was done$' server.log
-    [ ! -s out/metrics.jsonl ] && [ ! -e out/model.safetensors ] && [ ! -e out/checkpoint ]
+    [ ! -s out/metrics.jsonl ]
+    [ ! -e out/model.safetensors ]
+    [ ! -e out/checkpoint ]
 }
 
 @test "Ctrl-C at once, wherever that is" {
