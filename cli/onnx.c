@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "data/protobuf.h"
 
@@ -220,11 +221,11 @@ static void s_gelu(protobuf_t *out, uint32_t l, const char *output)
         {"Mul", "gelu_z_half", "gelu_part", NULL},
     };
     char a[NAME_SIZE], b[NAME_SIZE], result[NAME_SIZE];
-    for (size_t i = 0; i < sizeof(constants) / sizeof(constants[0]); i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(constants); i++) {
         s_name(l, constants[i].name, a);
         s_floats(out, a, NULL, 0, &constants[i].value);
     }
-    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
         s_name(l, steps[i].a, a);
         s_name(l, steps[i].b ? steps[i].b : "", b);
         s_name(l, steps[i].result ? steps[i].result : "", result);

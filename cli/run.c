@@ -358,7 +358,7 @@ static int s_remove_earlier(const char *folder, err_t *err)
         OUTPUT_EVALUATION,   "cost_history.png", "accuracy_history.png",
         "confusion.png",     "digits.png",       "mistakes.png",
     };
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         if (s_remove(folder, names[i], err) != 0)
             return -1;
     return 0;

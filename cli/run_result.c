@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -101,7 +102,7 @@ static void s_summary(const run_result_t *self, const evaluation_t *evaluation,
                      (double)(clock_ms() - self->opened_ms) / 1000.0);
     else
         (void)printf("  nothing was left to do: the run had ended with step %u\n\n", last->step);
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(files); i++) {
         char *path = file_join(self->folder, files[i]);
         if (file_exists(path))
             (void)printf("  %s\n", path);

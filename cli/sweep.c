@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "math/rng.h"
@@ -42,7 +43,7 @@ static const conf_table_t *s_table(void)
          .initial = "test_accuracy"},
         {.key = "keys", .type = CONF_SPACE, .offset = offsetof(sweep_t, keys)},
     };
-    static const conf_table_t table = {keys, sizeof(keys) / sizeof(keys[0]), sizeof(sweep_t)};
+    static const conf_table_t table = {keys, ARRAY_COUNT(keys), sizeof(sweep_t)};
     keys[5].items = settings_table();
     return &table;
 }

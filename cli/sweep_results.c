@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/json.h"
@@ -72,7 +73,7 @@ static int s_describe(const sweep_t *sweep, const args_t *args, FILE *out, err_t
         }
     static const char *const free_keys[] = {"output.path", "server.bind", "worker.threads",
                                             "log.level"};
-    for (size_t i = 0; i < sizeof(free_keys) / sizeof(free_keys[0]); i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(free_keys); i++) {
         const conf_override_t initial = {"default", free_keys[i],
                                          conf_find(settings_table(), free_keys[i])->initial};
         (void)conf_override(settings_table(), &settings, &initial, NULL);
@@ -282,7 +283,7 @@ int sweep_results_add(sweep_results_t *self, uint32_t t, const run_outcome_t *ou
                        {"test_accuracy", outcome->test_accuracy},
                        {"cost", outcome->cost},
                        {"accuracy", outcome->accuracy}};
-        for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+        for (size_t i = 0; i < ARRAY_COUNT(figures); i++) {
             (void)fprintf(out, ", \"%s\": ", figures[i].name);
             json_print_number(out, figures[i].value);
         }
@@ -378,7 +379,7 @@ static const column_t s_columns[] = {
     {"test_cost", 9, 5},
     {"seconds", 8, 1},
 };
-#define N_COLUMNS ((int)(sizeof(s_columns) / sizeof(s_columns[0])))
+#define N_COLUMNS ARRAY_COUNT(s_columns)
 
 static void s_print_figures(const result_t *result, int first, FILE *out)
 {

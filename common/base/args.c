@@ -2,6 +2,7 @@
 #include "base/args.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,9 +31,16 @@ static const args_option_t *s_find(const args_command_t *command, const char *na
     return s_is(&s_help, name, n) ? &s_help : NULL;
 }
 
-static int s_fail(const args_command_t *command, const char *text, err_t *err)
+__attribute__((format(printf, 3, 4))) static int s_fail(const args_command_t *command, err_t *err,
+                                                        const char *format, ...)
 {
-    return err_set(err, "drover %s: %s (see drover %s --help)", command->name, text, command->name);
+    err_t message;
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(message.text, sizeof(message.text), format, args);
+    va_end(args);
+    return err_set(err, "drover %s: %s (see drover %s --help)", command->name, message.text,
+                   command->name);
 }
 
 static int s_unknown(const args_command_t *command, const char *word, size_t n, err_t *err)
@@ -48,7 +56,6 @@ static int s_unknown(const args_command_t *command, const char *word, size_t n, 
 
     char name[80];
     char shown[72];
-    char text[256];
     (void)snprintf(name, sizeof(name), "%.*s", (int)(n < 70 ? n : 70), word);
     const char *bare = name + strspn(name, "-");
     const char *nearest = text_nearest(bare, names, n_names);
@@ -56,30 +63,24 @@ static int s_unknown(const args_command_t *command, const char *word, size_t n, 
     const conf_key_t *key = command->settings ? conf_find(command->settings, bare) : NULL;
     text_quote(name, shown);
     if (key)
-        (void)snprintf(text, sizeof(text), "unknown option %s; did you mean '--set %s=...'?", shown,
-                       key->key);
-    else if (nearest)
-        (void)snprintf(text, sizeof(text), "unknown option %s; did you mean '--%s'?", shown,
-                       nearest);
-    else
-        (void)snprintf(text, sizeof(text), "unknown option %s", shown);
-    return s_fail(command, text, err);
+        return s_fail(command, err, "unknown option %s; did you mean '--set %s=...'?", shown,
+                      key->key);
+    if (nearest)
+        return s_fail(command, err, "unknown option %s; did you mean '--%s'?", shown, nearest);
+    return s_fail(command, err, "unknown option %s", shown);
 }
 
 static int s_take_integer(const args_command_t *command, const args_option_t *option,
                           const char *value, err_t *err)
 {
-    char text[256];
     char shown[72];
     char *end;
     long number = strtol(value, &end, 10); /* clamps what a long cannot hold */
     bool whole = end != value && !*end && strspn(value, "+-0123456789") == strlen(value);
-    if (!whole || number < option->min || number > option->max) {
-        (void)snprintf(text, sizeof(text), "--%s: %s is %s; expected %d to %d", option->name,
-                       text_quote(value, shown), whole ? "out of range" : "not a whole number",
-                       option->min, option->max);
-        return s_fail(command, text, err);
-    }
+    if (!whole || number < option->min || number > option->max)
+        return s_fail(command, err, "--%s: %s is %s; expected %d to %d", option->name,
+                      text_quote(value, shown), whole ? "out of range" : "not a whole number",
+                      option->min, option->max);
     *option->integer = (int)number;
     return 0;
 }
@@ -87,21 +88,18 @@ static int s_take_integer(const args_command_t *command, const args_option_t *op
 static int s_take_numbers(const args_command_t *command, const args_option_t *option,
                           const char *value, err_t *err)
 {
-    char text[256];
     char shown[72];
     char *end;
     int n = 0;
     for (const char *at = value;; at = end + 1) {
         long number = strtol(at, &end, 10);
         if (end == at || at[0] < '0' || at[0] > '9' || number < option->min ||
-            number > option->max || (*end && *end != ',') || n == ARGS_MAX_NUMBERS) {
-            (void)snprintf(text, sizeof(text),
-                           "--%s: %s, expected up to %d numbers from %d to %d with commas between "
-                           "them",
-                           option->name, text_quote(value, shown), ARGS_MAX_NUMBERS, option->min,
-                           option->max);
-            return s_fail(command, text, err);
-        }
+            number > option->max || (*end && *end != ',') || n == ARGS_MAX_NUMBERS)
+            return s_fail(command, err,
+                          "--%s: %s, expected up to %d numbers from %d to %d with commas between "
+                          "them",
+                          option->name, text_quote(value, shown), ARGS_MAX_NUMBERS, option->min,
+                          option->max);
         option->numbers->values[n++] = (uint32_t)number;
         if (!*end)
             break;
@@ -138,7 +136,6 @@ static int s_take(const args_command_t *command, const args_option_t *option, co
 static int s_option(const args_command_t *command, int argc, char **argv, int *at, args_t *args,
                     err_t *err)
 {
-    char text[256];
     const char *word = argv[*at];
     const char *equals = strchr(word, '=');
     size_t n = equals ? (size_t)(equals - word) : strlen(word);
@@ -149,21 +146,17 @@ static int s_option(const args_command_t *command, int argc, char **argv, int *a
     const args_option_t *option = n > 2 && word[1] == '-' ? s_find(command, word + 2, n - 2) : NULL;
     if (!option)
         return s_unknown(command, word, n, err);
-    if (!option->metavar && equals) {
-        (void)snprintf(text, sizeof(text), "option '--%s' takes no value", option->name);
-        return s_fail(command, text, err);
-    }
+    if (!option->metavar && equals)
+        return s_fail(command, err, "option '--%s' takes no value", option->name);
     if (option == &s_help) {
         args->help = true;
         return 0;
     }
     const char *value = equals ? equals + 1 : NULL;
     if (option->metavar && !value) {
-        if (*at + 1 >= argc) {
-            (void)snprintf(text, sizeof(text), "option '--%s' needs a value %s", option->name,
-                           option->metavar);
-            return s_fail(command, text, err);
-        }
+        if (*at + 1 >= argc)
+            return s_fail(command, err, "option '--%s' needs a value %s", option->name,
+                          option->metavar);
         value = argv[++*at];
     }
     return s_take(command, option, value, args, err);
@@ -172,13 +165,12 @@ static int s_option(const args_command_t *command, int argc, char **argv, int *a
 int args_parse(const args_command_t *command, int argc, char **argv, args_t *args, err_t *err)
 {
     int r = -1;
-    char text[256];
     char shown[72];
     memset(args, 0, sizeof(*args));
     args->overrides = calloc((size_t)argc + 1, sizeof(*args->overrides));
     args->words = calloc((size_t)argc + 1, sizeof(*args->words));
     if (!args->overrides || !args->words) {
-        s_fail(command, "out of memory", err);
+        s_fail(command, err, "out of memory");
         goto out;
     }
     bool options_ended = false;
@@ -192,15 +184,13 @@ int args_parse(const args_command_t *command, int argc, char **argv, args_t *arg
         }
     }
     if (!args->help && args->n_words > command->max_words) {
-        (void)snprintf(text, sizeof(text), "unexpected word %s; expected %s",
-                       text_quote(args->words[command->max_words], shown),
-                       command->max_words == 0 ? "only options" : command->words);
-        s_fail(command, text, err);
+        s_fail(command, err, "unexpected word %s; expected %s",
+               text_quote(args->words[command->max_words], shown),
+               command->max_words == 0 ? "only options" : command->words);
         goto out;
     }
     if (!args->help && args->n_words < command->min_words) {
-        (void)snprintf(text, sizeof(text), "too few words; expected %s", command->words);
-        s_fail(command, text, err);
+        s_fail(command, err, "too few words; expected %s", command->words);
         goto out;
     }
     r = 0;

@@ -29,6 +29,31 @@ static int s_parser_failed(conf_walk_t *walk, const yaml_parser_t *parser, const
                    context[0] ? " " : "", context);
 }
 
+/* Walks the tree of a document; `root` is NULL in an empty one. */
+static int s_walk_root(const conf_table_t *table, void *target, conf_walk_t *walk,
+                       const char *below, yaml_node_t *root)
+{
+    const conf_key_t *key = conf_find(table, below);
+    if (!root)
+        return key ? conf_walk_fail(walk, NULL, "the value is missing") : 0;
+    if (conf_walk_reach(walk, root) != 0)
+        return -1;
+    conf_frame_t *frame = calloc(1, sizeof(*frame));
+    if (!frame)
+        return conf_walk_fail(walk, NULL, "out of memory");
+    frame->table = table;
+    frame->target = target;
+    int r;
+    if (key)
+        r = conf_walk_value(walk, frame, key, root, root);
+    else if (below[0] == '\0' || conf_walk_is_section(table, below))
+        r = conf_walk_mapping(walk, frame, below, root);
+    else
+        r = conf_walk_unknown(walk, frame, below, root, root);
+    free(frame);
+    return r;
+}
+
 int conf_walk_text(const conf_table_t *table, void *target, conf_walk_t *walk, const char *below,
                    const char *text, size_t size)
 {
@@ -38,14 +63,9 @@ int conf_walk_text(const conf_table_t *table, void *target, conf_walk_t *walk, c
     yaml_document_t second;
     bool have_document = false;
     bool have_second = false;
-    conf_frame_t *frame = calloc(1, sizeof(*frame));
-    if (!frame || !yaml_parser_initialize(&parser)) {
-        free(frame);
-        return err_set(walk->err, "%s: out of memory", walk->name);
-    }
-    frame->table = table;
-    frame->target = target;
     assert(table->n_keys <= CONF_MAX_KEYS);
+    if (!yaml_parser_initialize(&parser))
+        return conf_walk_fail(walk, NULL, "out of memory");
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
     have_document = yaml_parser_load(&parser, &document);
@@ -57,7 +77,7 @@ int conf_walk_text(const conf_table_t *table, void *target, conf_walk_t *walk, c
     yaml_node_t *root = yaml_document_get_root_node(&document);
     walk->reached = calloc((size_t)(document.nodes.top - document.nodes.start) + 1, sizeof(bool));
     if (!walk->reached) {
-        err_set(walk->err, "%s: out of memory", walk->name);
+        conf_walk_fail(walk, NULL, "out of memory");
         goto out;
     }
     if (root) {
@@ -72,24 +92,11 @@ int conf_walk_text(const conf_table_t *table, void *target, conf_walk_t *walk, c
             goto out;
         }
     }
-    const conf_key_t *key = conf_find(table, below);
-    if (!root && !key)
-        r = 0;
-    else if (!root)
-        r = conf_walk_fail(walk, NULL, "the value is missing");
-    else if (conf_walk_reach(walk, root) != 0)
-        r = -1;
-    else if (key)
-        r = conf_walk_value(walk, frame, key, root, root);
-    else if (below[0] == '\0' || conf_walk_is_section(table, below))
-        r = conf_walk_mapping(walk, frame, below, root);
-    else
-        r = conf_walk_unknown(walk, frame, below, root, root);
+    r = s_walk_root(table, target, walk, below, root);
 out:
     free(walk->reached);
     walk->reached = NULL;
     walk->document = NULL;
-    free(frame);
     if (have_second)
         yaml_document_delete(&second);
     if (have_document)
@@ -133,7 +140,7 @@ static int s_override_option(const conf_table_t *table, void *target,
     err_t reason = {{0}};
     if (conf_value_set(key, target, override->text, strlen(override->text),
                        key->type == CONF_STRING, &reason) != 0)
-        return conf_walk_fail(&walk, NULL, reason.text);
+        return conf_walk_fail(&walk, NULL, "%s", reason.text);
     return 0;
 }
 

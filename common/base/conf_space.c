@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/conf_value.h"
 #include "base/text.h"
 
@@ -35,7 +36,8 @@ static const conf_key_t s_range_keys[] = {
      .choices = s_scales,
      .initial = "linear"},
 };
-static const conf_table_t s_range_table = {s_range_keys, 3, sizeof(range_t)};
+static const conf_table_t s_range_table = {s_range_keys, ARRAY_COUNT(s_range_keys),
+                                           sizeof(range_t)};
 
 /* Prints a node as YAML on one line. */
 static int s_print(conf_walk_t *walk, yaml_node_t *node, int depth, FILE *out)
@@ -116,20 +118,19 @@ static char *s_try(conf_walk_t *walk, const conf_frame_t *frame, const conf_key_
                    const yaml_node_t *node)
 {
     err_t reason = {{0}};
-    char expected[CONF_PATH_ROOM - 40], text[CONF_PATH_ROOM];
+    char expected[CONF_PATH_ROOM];
     if (conf_walk_reach(walk, node) != 0)
         return NULL;
     if (node->type != YAML_SCALAR_NODE) {
         conf_value_expected(key, false, expected, sizeof(expected));
-        (void)snprintf(text, sizeof(text), "%s is no value; expected %s", conf_walk_kind(node),
-                       expected);
-        conf_walk_fail_at(walk, node, key->key, text);
+        conf_walk_fail_at(walk, node, key->key, "%s is no value; expected %s", conf_walk_kind(node),
+                          expected);
         return NULL;
     }
     const char *value = (const char *)node->data.scalar.value;
     if (conf_value_set(key, frame->target, value, node->data.scalar.length,
                        node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE, &reason) != 0) {
-        conf_walk_fail_at(walk, node, key->key, reason.text);
+        conf_walk_fail_at(walk, node, key->key, "%s", reason.text);
         return NULL;
     }
     if (key->type == CONF_STRING) /* null is "" */
@@ -171,13 +172,12 @@ static int s_bound(conf_walk_t *walk, const conf_frame_t *frame, const conf_key_
     if (conf_value_set(key, frame->target, text, strlen(text), false, &reason) == 0)
         return 0;
     (void)snprintf(path, sizeof(path), "%.200s.%s", key->key, which);
-    return conf_walk_fail_at(walk, node, path, reason.text);
+    return conf_walk_fail_at(walk, node, path, "%s", reason.text);
 }
 
 static int s_range(conf_walk_t *walk, const conf_frame_t *frame, const conf_key_t *key,
                    yaml_node_t *node, conf_dimension_t *dimension)
 {
-    char text[CONF_PATH_ROOM];
     range_t range = {0};
     conf_frame_t *inner = calloc(1, sizeof(*inner));
     if (!inner)
@@ -195,15 +195,12 @@ static int s_range(conf_walk_t *walk, const conf_frame_t *frame, const conf_key_
     if (s_bound(walk, frame, key, node, "min", range.min) != 0 ||
         s_bound(walk, frame, key, node, "max", range.max) != 0)
         return -1;
-    if (range.min > range.max) {
-        (void)snprintf(text, sizeof(text), "min %g is above max %g", range.min, range.max);
-        return conf_walk_fail_at(walk, node, key->key, text);
-    }
-    if (range.scale == 1 && range.min <= 0) {
-        (void)snprintf(text, sizeof(text), "min %g with scale log; expected one above 0",
-                       range.min);
-        return conf_walk_fail_at(walk, node, key->key, text);
-    }
+    if (range.min > range.max)
+        return conf_walk_fail_at(walk, node, key->key, "min %g is above max %g", range.min,
+                                 range.max);
+    if (range.scale == 1 && range.min <= 0)
+        return conf_walk_fail_at(walk, node, key->key,
+                                 "min %g with scale log; expected one above 0", range.min);
     dimension->min = range.min;
     dimension->max = range.max;
     dimension->log_scale = range.scale == 1;
@@ -215,7 +212,6 @@ int conf_space_dimension(conf_walk_t *walk, conf_frame_t *frame, const conf_key_
 {
     conf_space_t *space = frame->space;
     bool number = key->type == CONF_INT || key->type == CONF_U64 || key->type == CONF_REAL;
-    char text[CONF_PATH_ROOM];
     space->dimensions =
         realloc(space->dimensions, (size_t)(space->n_dimensions + 1) * sizeof(conf_dimension_t));
     if (!space->dimensions)
@@ -226,9 +222,9 @@ int conf_space_dimension(conf_walk_t *walk, conf_frame_t *frame, const conf_key_
         return s_values(walk, frame, key, node, dimension);
     if (node->type == YAML_MAPPING_NODE && number)
         return s_range(walk, frame, key, node, dimension);
-    (void)snprintf(text, sizeof(text), "%s where a list of the values to try%s is expected",
-                   conf_walk_kind(node), number ? ", or a range {min, max}," : "");
-    return conf_walk_fail_at(walk, node, key->key, text);
+    return conf_walk_fail_at(walk, node, key->key,
+                             "%s where a list of the values to try%s is expected",
+                             conf_walk_kind(node), number ? ", or a range {min, max}," : "");
 }
 
 int conf_space_walk(conf_walk_t *walk, conf_frame_t *frame, const conf_key_t *key,

@@ -34,14 +34,19 @@ typedef struct {
     conf_space_t *space;        /* its keys are searched over, not set; NULL: set */
 } conf_frame_t;
 
-/* Puts file:line or the option in front of `text`; returns -1. */
-int conf_walk_fail(conf_walk_t *walk, const yaml_node_t *node, const char *text);
+/* Sets the walk's error: the message behind file:line of the node (NULL: of none) or the option.
+ * Returns -1. */
+int conf_walk_fail(conf_walk_t *walk, const yaml_node_t *node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* As conf_walk_fail, naming the key, too, unless it is said already. */
 int conf_walk_fail_at(conf_walk_t *walk, const yaml_node_t *node, const char *path,
-                      const char *text);
+                      const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* A node by the index that others name it with; borrowed from the document. */
 yaml_node_t *conf_walk_node(conf_walk_t *walk, int index);
+
+/* The line of the file, from 1, on which the node begins. */
 int conf_walk_line(const yaml_node_t *node);
 
 /* "a mapping", "a list", "a single value". */
@@ -67,7 +72,7 @@ int conf_walk_value(conf_walk_t *walk, conf_frame_t *frame, const conf_key_t *ke
                     const yaml_node_t *key_node, yaml_node_t *node);
 
 /* Parses one document and walks it with a fresh frame. `below` is the dotted key that the
- * document's root stands for; "" for a whole file. */
+ * document's root stands for; "" for a whole file. Returns 0 or -1. */
 int conf_walk_text(const conf_table_t *table, void *target, conf_walk_t *walk, const char *below,
                    const char *text, size_t size);
 

@@ -83,7 +83,7 @@ void conf_write(const conf_table_t *table, const void *target, FILE *out)
     }
 }
 
-/* "N", "X", "true|false", "TEXT" and the like. */
+/* What stands for a value of the key in --help. */
 static const char *s_metavar(const conf_key_t *key)
 {
     switch (key->type) {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/array.h"
+
 /* Beyond this an exponent only says "huge" or "tiny". */
 #define MAX_EXPONENT 100000
 
@@ -27,7 +29,7 @@ static const uint64_t s_powers[] = {
     100000000000000000ull,
     1000000000000000000ull,
 };
-#define N_POWERS ((int)(sizeof(s_powers) / sizeof(s_powers[0])))
+#define N_POWERS ARRAY_COUNT(s_powers)
 
 static bool s_is_digit(char c)
 {

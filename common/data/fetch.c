@@ -10,6 +10,7 @@
 #include <curl/curl.h>
 #include <sodium.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/library.h"
 #include "data/gzstream.h"
@@ -38,8 +39,7 @@ static int s_open_curl(err_t *err)
         {"curl_easy_perform", &s_curl.perform},    {"curl_easy_strerror", &s_curl.strerror},
         {"curl_easy_cleanup", &s_curl.cleanup},
     };
-    return library_open("libcurl", "libcurl.so.4", functions,
-                        sizeof(functions) / sizeof(functions[0]), err);
+    return library_open("libcurl", "libcurl.so.4", functions, ARRAY_COUNT(functions), err);
 }
 
 static const char *const s_mnist_mirrors[] = {
@@ -239,8 +239,8 @@ int fetch_files(const char *folder, const fetch_file_t *files, size_t n_files,
 int fetch_mnist(const char *folder, const char *mirror, fetch_progress_fn *progress, void *context,
                 err_t *err)
 {
-    size_t n_files = sizeof(s_mnist_files) / sizeof(s_mnist_files[0]);
-    size_t n_mirrors = sizeof(s_mnist_mirrors) / sizeof(s_mnist_mirrors[0]);
+    size_t n_files = ARRAY_COUNT(s_mnist_files);
+    size_t n_mirrors = ARRAY_COUNT(s_mnist_mirrors);
     if (mirror)
         return fetch_files(folder, s_mnist_files, n_files, &mirror, 1, progress, context, err);
     return fetch_files(folder, s_mnist_files, n_files, s_mnist_mirrors, n_mirrors, progress,

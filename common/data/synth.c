@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "data/idx.h"
 
@@ -111,7 +112,7 @@ static const glyph_t s_glyphs[] = {
      {{STROKE_CLOSED, 7, {{80, 20}, {62, 2}, {34, 4}, {17, 24}, {26, 46}, {54, 49}, {76, 38}}},
       {STROKE_LINE, 2, {{80, 20}, {76, 100}}}}},
 };
-#define N_GLYPHS (sizeof(s_glyphs) / sizeof(s_glyphs[0]))
+#define N_GLYPHS ARRAY_COUNT(s_glyphs)
 
 /* A counter-based generator: the n-th draw of a key is a hash of both (splitmix64, Steele et al.
  * 2014). */

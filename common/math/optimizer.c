@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "math/digest.h"
 #include "math/scalar.h"
 #include "math/update.h"
@@ -55,7 +56,7 @@ optimizer_state_t optimizer_state_share(const optimizer_state_t *state)
 {
     float *const all[] = {state->kept_weights, state->kept_gradient, state->moment1, state->moment2,
                           state->average};
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+    for (size_t i = 0; i < ARRAY_COUNT(all); i++)
         if (all[i])
             pool_share(all[i]);
     return *state;
