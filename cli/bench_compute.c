@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/pool.h"
 #include "math/blas.h"
@@ -175,9 +176,7 @@ bench_pass_t bench_compute_pass(bench_compute_t *self)
 
 static float *s_square(float value)
 {
-    float *matrix = aligned_alloc(64, sizeof(float) * SQUARE * SQUARE);
-    if (!matrix)
-        abort();
+    float *matrix = array_aligned((size_t)SQUARE * SQUARE, sizeof(float));
     for (size_t i = 0; i < (size_t)SQUARE * SQUARE; i++)
         matrix[i] = value;
     return matrix;

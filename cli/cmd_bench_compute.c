@@ -182,9 +182,7 @@ static int s_bench(const plan_t *plan, const settings_t *settings, err_t *err)
         goto out;
     if (run_data_model(settings, data, &step.model, err) != 0)
         goto out;
-    params = aligned_alloc(64, (model_params(&step.model) * sizeof(float) + 63) / 64 * 64);
-    if (!params)
-        abort();
+    params = array_aligned(model_params(&step.model), sizeof(float));
     model_init(&step.model, MODEL_INIT_UNIFORM, settings->training.seed, params);
     step.params = params;
     step.images = dataset_images(data);

@@ -2,7 +2,6 @@
 #include "parameter_server/checkpoint.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,7 +11,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/pool.h"
+#include "parameter_server/field.h"
 #include "parameter_server/model_file.h"
 #include "parameter_server/optimizer_file.h"
 #include "proto/wire.h"
@@ -20,27 +19,12 @@
 #define FORMAT_VERSION "1"
 #define N_KEPT         2
 
-static void s_set_u64(safetensors_t *file, const char *key, uint64_t value)
-{
-    char text[32];
-    (void)snprintf(text, sizeof(text), "%" PRIu64, value);
-    safetensors_set_meta(file, key, text);
-}
-
-/* Hexadecimal floats read back to the same bits. */
-static void s_set_double(safetensors_t *file, const char *key, double value)
-{
-    char text[40];
-    (void)snprintf(text, sizeof(text), "%a", value);
-    safetensors_set_meta(file, key, text);
-}
-
 /* What is not said is 0. */
 static void s_set_augment(safetensors_t *file, const augment_t *augment)
 {
     for (int i = 0; i < AUGMENT_N_FIELDS; i++)
         if (augment_get(augment, i) > 0)
-            s_set_double(file, augment_key(i), augment_get(augment, i));
+            field_set_real(file, augment_key(i), augment_get(augment, i));
 }
 
 static int s_read_augment(const safetensors_t *file, const char *path, augment_t *augment,
@@ -50,7 +34,7 @@ static int s_read_augment(const safetensors_t *file, const char *path, augment_t
     for (int i = 0; i < AUGMENT_N_FIELDS; i++) {
         if (!safetensors_meta(file, augment_key(i)))
             continue;
-        if (model_file_real(file, path, augment_key(i), &value, err) != 0)
+        if (field_real(file, path, augment_key(i), &value, err) != 0)
             return -1;
         augment_set(augment, i, value);
     }
@@ -69,22 +53,22 @@ void checkpoint_state_clear(checkpoint_state_t *self)
 static void s_set_state(safetensors_t *file, const checkpoint_state_t *state, size_t n_params)
 {
     const optimizer_state_t *optimizer = &state->optimizer;
-    s_set_double(file, "sample", state->fraction);
-    s_set_double(file, "learning_rate", state->learning_rate);
-    s_set_u64(file, "block_rows", state->block_rows);
-    s_set_u64(file, "batch_rows", state->batch_rows);
+    field_set_real(file, "sample", state->fraction);
+    field_set_real(file, "learning_rate", state->learning_rate);
+    field_set_number(file, "block_rows", state->block_rows);
+    field_set_number(file, "batch_rows", state->batch_rows);
     if (state->validation > 0)
-        s_set_double(file, "validation", state->validation);
+        field_set_real(file, "validation", state->validation);
     s_set_augment(file, &state->augment);
-    s_set_u64(file, "run", state->run);
-    s_set_double(file, "bold_driver.up", optimizer->driver.up);
-    s_set_double(file, "bold_driver.down", optimizer->driver.down);
-    s_set_double(file, "bold_driver.rate", optimizer->driver.rate);
-    s_set_double(file, "bold_driver.safe_rate", optimizer->driver.safe_rate);
-    s_set_double(file, "bold_driver.cost", optimizer->driver.cost);
-    s_set_u64(file, "bold_driver.has_cost", optimizer->driver.has_cost);
-    s_set_u64(file, "bold_driver.rollback", optimizer->driver.rollback);
-    s_set_u64(file, "bold_driver.kept_rows", optimizer->kept_rows);
+    field_set_number(file, "run", state->run);
+    field_set_real(file, "bold_driver.up", optimizer->driver.up);
+    field_set_real(file, "bold_driver.down", optimizer->driver.down);
+    field_set_real(file, "bold_driver.rate", optimizer->driver.rate);
+    field_set_real(file, "bold_driver.safe_rate", optimizer->driver.safe_rate);
+    field_set_real(file, "bold_driver.cost", optimizer->driver.cost);
+    field_set_number(file, "bold_driver.has_cost", optimizer->driver.has_cost);
+    field_set_number(file, "bold_driver.rollback", optimizer->driver.rollback);
+    field_set_number(file, "bold_driver.kept_rows", optimizer->kept_rows);
     if (optimizer->kept_weights) {
         safetensors_add(file, KEPT_WEIGHTS, &n_params, 1, optimizer->kept_weights);
         safetensors_add(file, KEPT_GRADIENT, &n_params, 1, optimizer->kept_gradient);
@@ -143,9 +127,9 @@ int checkpoint_write(const char *path, const checkpoint_info_t *info, const floa
     safetensors_set_meta(file, "kernel", info->kernel);
     if (info->init[0])
         safetensors_set_meta(file, "init_digest", info->init);
-    s_set_u64(file, "step", info->step);
-    s_set_u64(file, "seed", info->seed);
-    s_set_u64(file, "digest", s_digest(info, params, state));
+    field_set_number(file, "step", info->step);
+    field_set_number(file, "seed", info->seed);
+    field_set_number(file, "digest", s_digest(info, params, state));
     if (state)
         s_set_state(file, state, n_params);
     model_file_add(file, model, params);
@@ -213,38 +197,19 @@ static int s_get_text(const safetensors_t *file, const char *path, const char *k
 static int s_read_info(const safetensors_t *file, const char *path, checkpoint_info_t *info,
                        err_t *err)
 {
-    uint64_t step;
     memset(info, 0, sizeof(*info));
     const char *version = safetensors_meta(file, "format_version");
     if (version && strcmp(version, FORMAT_VERSION) != 0)
         return err_set(err, "%s: metadata 'format_version' is '%.40s', expected " FORMAT_VERSION,
                        path, version);
     if (model_file_model(file, path, &info->model, err) != 0 ||
-        model_file_number(file, path, "step", UINT32_MAX, &step, err) != 0 ||
-        model_file_number(file, path, "seed", UINT64_MAX, &info->seed, err) != 0 ||
+        field_u32(file, path, "step", &info->step, err) != 0 ||
+        field_number(file, path, "seed", UINT64_MAX, &info->seed, err) != 0 ||
         s_get_text(file, path, "data_digest", info->digest, sizeof(info->digest), err) != 0 ||
         s_get_text(file, path, "kernel", info->kernel, sizeof(info->kernel), err) != 0 ||
         (safetensors_meta(file, "init_digest") &&
          s_get_text(file, path, "init_digest", info->init, sizeof(info->init), err) != 0))
         return -1;
-    info->step = (uint32_t)step;
-    return 0;
-}
-
-/* One of the two kept vectors into a buffer of its own. */
-static int s_get_kept(const safetensors_t *file, const char *path, const char *name,
-                      size_t n_params, pool_t *pool, float **kept, err_t *err)
-{
-    size_t n_dims;
-    const size_t *shape;
-    const float *data = safetensors_tensor(file, name, &n_dims, &shape);
-    if (!data)
-        return 0;
-    if (n_dims != 1 || shape[0] != n_params)
-        return err_set(err, "%s: tensor '%s' of another shape, expected (%zu)", path, name,
-                       n_params);
-    *kept = pool_take(pool);
-    memcpy(*kept, data, n_params * sizeof(float));
     return 0;
 }
 
@@ -253,43 +218,37 @@ static int s_read_state(const safetensors_t *file, const char *path, size_t n_pa
 {
     optimizer_state_t *optimizer = &state->optimizer;
     bold_driver_t *driver = &optimizer->driver;
-    uint64_t block_rows, batch_rows, has_cost, rollback;
+    uint64_t has_cost, rollback;
     memset(state, 0, sizeof(*state));
-    if (model_file_real(file, path, "sample", &state->fraction, err) != 0 ||
-        model_file_real(file, path, "learning_rate", &state->learning_rate, err) != 0 ||
-        model_file_number(file, path, "block_rows", UINT32_MAX, &block_rows, err) != 0 ||
-        model_file_number(file, path, "batch_rows", UINT32_MAX, &batch_rows, err) != 0 ||
+    if (field_real(file, path, "sample", &state->fraction, err) != 0 ||
+        field_real(file, path, "learning_rate", &state->learning_rate, err) != 0 ||
+        field_u32(file, path, "block_rows", &state->block_rows, err) != 0 ||
+        field_u32(file, path, "batch_rows", &state->batch_rows, err) != 0 ||
         (safetensors_meta(file, "validation") &&
-         model_file_real(file, path, "validation", &state->validation, err) != 0) ||
+         field_real(file, path, "validation", &state->validation, err) != 0) ||
         s_read_augment(file, path, &state->augment, err) != 0 ||
-        model_file_number(file, path, "run", UINT64_MAX, &state->run, err) != 0 ||
-        model_file_real(file, path, "bold_driver.up", &driver->up, err) != 0 ||
-        model_file_real(file, path, "bold_driver.down", &driver->down, err) != 0 ||
-        model_file_real(file, path, "bold_driver.rate", &driver->rate, err) != 0 ||
-        model_file_real(file, path, "bold_driver.safe_rate", &driver->safe_rate, err) != 0 ||
-        model_file_real(file, path, "bold_driver.cost", &driver->cost, err) != 0 ||
-        model_file_number(file, path, "bold_driver.has_cost", 1, &has_cost, err) != 0 ||
-        model_file_number(file, path, "bold_driver.rollback", 1, &rollback, err) != 0 ||
-        model_file_number(file, path, "bold_driver.kept_rows", UINT64_MAX, &optimizer->kept_rows,
-                          err) != 0)
+        field_number(file, path, "run", UINT64_MAX, &state->run, err) != 0 ||
+        field_real(file, path, "bold_driver.up", &driver->up, err) != 0 ||
+        field_real(file, path, "bold_driver.down", &driver->down, err) != 0 ||
+        field_real(file, path, "bold_driver.rate", &driver->rate, err) != 0 ||
+        field_real(file, path, "bold_driver.safe_rate", &driver->safe_rate, err) != 0 ||
+        field_real(file, path, "bold_driver.cost", &driver->cost, err) != 0 ||
+        field_number(file, path, "bold_driver.has_cost", 1, &has_cost, err) != 0 ||
+        field_number(file, path, "bold_driver.rollback", 1, &rollback, err) != 0 ||
+        field_number(file, path, "bold_driver.kept_rows", UINT64_MAX, &optimizer->kept_rows, err) !=
+            0)
         return -1;
-    state->block_rows = (uint32_t)block_rows;
-    state->batch_rows = (uint32_t)batch_rows;
     driver->has_cost = has_cost;
     driver->rollback = rollback;
-    pool_t *pool = pool_new(n_params * sizeof(float));
+    bool kept = driver->rollback && driver->has_cost;
     int r = 0;
-    if (s_get_kept(file, path, KEPT_WEIGHTS, n_params, pool, &optimizer->kept_weights, err) != 0 ||
-        s_get_kept(file, path, KEPT_GRADIENT, n_params, pool, &optimizer->kept_gradient, err) != 0)
+    if (field_vector(file, path, KEPT_WEIGHTS, n_params, kept, &optimizer->kept_weights, err) !=
+            0 ||
+        field_vector(file, path, KEPT_GRADIENT, n_params, kept, &optimizer->kept_gradient, err) !=
+            0 ||
+        optimizer_file_read(file, path, n_params, optimizer, err) != 0 ||
+        trial_file_read(file, path, n_params, &state->trial, err) != 0)
         r = -1;
-    else if (!optimizer->kept_weights != !optimizer->kept_gradient ||
-             !optimizer->kept_weights != !(driver->rollback && driver->has_cost))
-        r = err_set(err, "%s: the bold driver's kept tensors do not fit its state", path);
-    pool_destroy(&pool); /* its buffers live on */
-    if (r == 0)
-        r = optimizer_file_read(file, path, n_params, optimizer, err);
-    if (r == 0)
-        r = trial_file_read(file, path, n_params, &state->trial, err);
     if (optimizer->config.schedule.kind != SCHEDULE_BOLD_DRIVER)
         optimizer->config.learning_rate = state->learning_rate;
     if (r != 0)
@@ -306,7 +265,7 @@ int checkpoint_parse(const safetensors_t *file, const char *path, checkpoint_inf
     bool is_checkpoint = safetensors_meta(file, "run") != NULL;
     bool has_digest = is_checkpoint || safetensors_meta(file, "digest") != NULL;
     if (s_read_info(file, path, info, err) != 0 ||
-        (has_digest && model_file_number(file, path, "digest", UINT64_MAX, &digest, err) != 0))
+        (has_digest && field_number(file, path, "digest", UINT64_MAX, &digest, err) != 0))
         goto out;
     if (model_file_params(file, path, &info->model, NULL, err) != 0)
         goto out;

@@ -1,14 +1,11 @@
 /* See model_file.h. */
 #include "parameter_server/model_file.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "parameter_server/field.h"
 
 #define NAME_SIZE  48
 #define SHAPE_SIZE 128
@@ -24,42 +21,6 @@ static void s_set(safetensors_t *file, uint32_t l, const char *what, const char 
     char key[NAME_SIZE];
     s_name(l, what, key);
     safetensors_set_meta(file, key, value);
-}
-
-static void s_set_number(safetensors_t *file, const char *key, uint64_t value)
-{
-    char text[32];
-    (void)snprintf(text, sizeof(text), "%" PRIu64, value);
-    safetensors_set_meta(file, key, text);
-}
-
-int model_file_number(const safetensors_t *file, const char *path, const char *key, uint64_t max,
-                      uint64_t *value, err_t *err)
-{
-    const char *text = safetensors_meta(file, key);
-    if (!text)
-        return err_set(err, "%s: no '%s' in the metadata, expected a model of drover", path, key);
-    char *end;
-    errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (errno || end == text || *end || text[0] == '-' || number > max)
-        return err_set(err, "%s: metadata '%s' is '%.40s', expected a number up to %" PRIu64, path,
-                       key, text, max);
-    *value = number;
-    return 0;
-}
-
-int model_file_real(const safetensors_t *file, const char *path, const char *key, double *value,
-                    err_t *err)
-{
-    const char *text = safetensors_meta(file, key);
-    char *end = NULL;
-    double number = text ? strtod(text, &end) : NAN;
-    if (!text || end == text || *end || !isfinite(number))
-        return err_set(err, "%s: metadata '%s' is '%.40s', expected a number", path, key,
-                       text ? text : "");
-    *value = number;
-    return 0;
 }
 
 const char *model_file_shape(const size_t *shape, size_t n_dims, char *text, size_t size)
@@ -97,7 +58,7 @@ static void s_set_layer_number(safetensors_t *file, uint32_t l, const char *what
 {
     char key[NAME_SIZE];
     s_name(l, what, key);
-    s_set_number(file, key, value);
+    field_set_number(file, key, value);
 }
 
 static void s_set_real(safetensors_t *file, const char *key, double value)
@@ -160,23 +121,10 @@ static void s_add_pool(safetensors_t *file, const model_t *model, uint32_t l, co
     s_add_window(file, model, l);
 }
 
-/* A real number of the metadata; 0 if it is not there. */
-static int s_read_real(const safetensors_t *file, const char *path, const char *key, double *value,
-                       err_t *err)
-{
-    const char *text = safetensors_meta(file, key);
-    char *end;
-    *value = text ? strtod(text, &end) : 0;
-    if (text && (end == text || *end))
-        return err_set(err, "%s: metadata '%s' is '%.40s', expected a number", path, key, text);
-    return 0;
-}
-
 static int s_read_weights(const safetensors_t *file, const char *path, model_t *model, uint32_t l,
                           err_t *err)
 {
     char key[NAME_SIZE], bias[NAME_SIZE];
-    uint64_t units;
     size_t n_dims;
     const size_t *shape;
     s_name(l, "activation", key);
@@ -187,17 +135,18 @@ static int s_read_weights(const safetensors_t *file, const char *path, model_t *
     s_name(l, "units", key);
     s_name(l, "bias", bias);
     if (safetensors_meta(file, key)) {
-        if (model_file_number(file, path, key, UINT32_MAX, &units, err) != 0)
+        if (field_u32(file, path, key, &model->layers[l].units, err) != 0)
             return -1;
     } else if (safetensors_tensor(file, bias, &n_dims, &shape) && n_dims == 1 &&
                shape[0] <= UINT32_MAX) {
-        units = shape[0]; /* files of before there were kinds do not say it */
+        model->layers[l].units =
+            (uint32_t)shape[0]; /* files of before there were kinds do not say it */
     } else {
         return err_set(err, "%s: no vector '%s', expected a model of drover", path, bias);
     }
-    model->layers[l].units = (uint32_t)units;
     s_name(l, "dropout", key);
-    return s_read_real(file, path, key, &model->layers[l].dropout, err);
+    return safetensors_meta(file, key) ? field_real(file, path, key, &model->layers[l].dropout, err)
+                                       : 0;
 }
 
 static int s_read_window(const safetensors_t *file, const char *path, model_t *model, uint32_t l,
@@ -208,11 +157,9 @@ static int s_read_window(const safetensors_t *file, const char *path, model_t *m
                                  &model->layers[l].padding};
     for (int i = 0; i < 3; i++) {
         char key[NAME_SIZE];
-        uint64_t value = 0;
         s_name(l, names[i], key);
-        if (model_file_number(file, path, key, UINT32_MAX, &value, err) != 0)
+        if (field_u32(file, path, key, values[i], err) != 0)
             return -1;
-        *values[i] = (uint32_t)value;
     }
     return 0;
 }
@@ -305,7 +252,7 @@ static int s_read_loss(const safetensors_t *file, const char *path, model_t *mod
         char key[NAME_SIZE];
         double weight;
         (void)snprintf(key, sizeof(key), "class%u.weight", c);
-        if (s_read_real(file, path, key, &weight, err) != 0)
+        if (field_real(file, path, key, &weight, err) != 0)
             return -1;
         model->class_weights[c] = (float)weight;
     }
@@ -314,8 +261,8 @@ static int s_read_loss(const safetensors_t *file, const char *path, model_t *mod
 
 void model_file_add(safetensors_t *file, const model_t *model, const float *params)
 {
-    s_set_number(file, "inputs", model->n_inputs);
-    s_set_number(file, "layers", model->n_layers);
+    field_set_number(file, "inputs", model->n_inputs);
+    field_set_number(file, "layers", model->n_layers);
     for (uint32_t l = 0; l < model->n_layers; l++) {
         s_set(file, l, "kind", model_kind_name(model->layers[l].kind));
         s_kind(model, l)->add(file, model, l, params);
@@ -325,12 +272,11 @@ void model_file_add(safetensors_t *file, const model_t *model, const float *para
 
 int model_file_model(const safetensors_t *file, const char *path, model_t *model, err_t *err)
 {
-    uint64_t inputs, layers;
+    uint64_t layers;
     memset(model, 0, sizeof(*model));
-    if (model_file_number(file, path, "inputs", UINT32_MAX, &inputs, err) != 0 ||
-        model_file_number(file, path, "layers", MODEL_MAX_LAYERS, &layers, err) != 0)
+    if (field_u32(file, path, "inputs", &model->n_inputs, err) != 0 ||
+        field_number(file, path, "layers", MODEL_MAX_LAYERS, &layers, err) != 0)
         return -1;
-    model->n_inputs = (uint32_t)inputs;
     model->n_layers = (uint32_t)layers;
     for (uint32_t l = 0; l < model->n_layers; l++)
         if (s_read_layer(file, path, model, l, err) != 0)

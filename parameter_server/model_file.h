@@ -25,14 +25,6 @@ int model_file_model(const safetensors_t *file, const char *path, model_t *model
 int model_file_params(const safetensors_t *file, const char *path, const model_t *model,
                       float *params, err_t *err);
 
-/* A whole number of the metadata, at most max. Returns 0 or -1. */
-int model_file_number(const safetensors_t *file, const char *path, const char *key, uint64_t max,
-                      uint64_t *value, err_t *err);
-
-/* A finite number of the metadata. Returns 0 or -1. */
-int model_file_real(const safetensors_t *file, const char *path, const char *key, double *value,
-                    err_t *err);
-
 /* "(784, 64)", cut to `size`. Returns `text`. */
 const char *model_file_shape(const size_t *shape, size_t n_dims, char *text, size_t size);
 

@@ -14,3 +14,12 @@ void *array_room(void *array, uint32_t n, uint32_t *room, size_t size)
         abort();
     return grown;
 }
+
+void *array_aligned(size_t n, size_t size)
+{
+    size_t bytes = (n * size + 63) / 64 * 64;
+    void *array = aligned_alloc(64, bytes ? bytes : 64);
+    if (!array)
+        abort();
+    return array;
+}

@@ -14,4 +14,9 @@
  * out of memory. */
 void *array_room(void *array, uint32_t n, uint32_t *room, size_t size);
 
+/* A new array of n elements of `size` bytes, n 0 or more, for loops of vector instructions: aligned
+ * to 64 bytes, with room to the next multiple of them. Owned by the caller, who frees it. Aborts
+ * when out of memory. */
+void *array_aligned(size_t n, size_t size);
+
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "math/elementary.h"
 #include "math/model.h"
 #include "math/rng.h"
@@ -107,12 +108,7 @@ struct augmenter {
 
 static void *s_array(size_t n, size_t size)
 {
-    size_t bytes = (n * size + 63) / 64 * 64;
-    void *a = aligned_alloc(64, bytes);
-    if (!a)
-        abort();
-    memset(a, 0, bytes);
-    return a;
+    return memset(array_aligned(n, size), 0, n * size);
 }
 
 static void s_set_kernel(augmenter_t *self)

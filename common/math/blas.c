@@ -33,32 +33,20 @@ static bool s_listed(const char *const *list, const char *core)
     return false;
 }
 
-blas_cpu_t blas_cpu(void)
+const char *blas_best_core(simd_path_t cpu)
 {
-    blas_cpu_t cpu = {false, false};
-#if defined(__x86_64__)
-    cpu.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    cpu.avx512 = cpu.avx2 && __builtin_cpu_supports("avx512f") &&
-                 __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bw") &&
-                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-#endif
-    return cpu;
+    return cpu == SIMD_AVX512 ? "SkylakeX" : cpu == SIMD_AVX2 ? "Haswell" : NULL;
 }
 
-const char *blas_best_core(blas_cpu_t cpu)
-{
-    return cpu.avx512 ? "SkylakeX" : cpu.avx2 ? "Haswell" : NULL;
-}
-
-bool blas_can_run(blas_cpu_t cpu, const char *core)
+bool blas_can_run(simd_path_t cpu, const char *core)
 {
     if (strcasecmp(core, "SkylakeX") == 0)
-        return cpu.avx512;
+        return cpu == SIMD_AVX512;
     if (s_listed(s_avx2_cores, core))
-        return cpu.avx2;
+        return cpu >= SIMD_AVX2;
     /* Cooperlake and later may use bfloat16 or AMX instructions, Bulldozer FMA4, that are not asked
      * for here, and a core type that OpenBLAS does not know ("numpy") gives some other one. */
-    return s_listed(s_sse_cores, core) && (cpu.avx2 || strcasecmp(core, "Prescott") == 0);
+    return s_listed(s_sse_cores, core) && (cpu >= SIMD_AVX2 || strcasecmp(core, "Prescott") == 0);
 }
 
 /* The name as OpenBLAS spells it, whatever its case: it is compared between machines. NULL for a
@@ -78,7 +66,7 @@ static const char *s_wanted_core(void)
 {
     const char *users = getenv("OPENBLAS_CORETYPE");
     if (!users || !*users)
-        return blas_best_core(blas_cpu());
+        return blas_best_core(simd_cpu());
     const char *spelled = s_spelled(users);
     return spelled ? spelled : users;
 }

@@ -12,20 +12,13 @@
 #include <stddef.h>
 
 #include "base/err.h"
-
-/* The vector instructions that matter for the choice. */
-typedef struct {
-    bool avx2;   /* AVX2 and FMA */
-    bool avx512; /* AVX-512 F, CD, BW, DQ, VL */
-} blas_cpu_t;
-
-blas_cpu_t blas_cpu(void);
+#include "math/simd.h"
 
 /* The core type to ask for on such a CPU: "SkylakeX", "Haswell", or NULL to let OpenBLAS choose. */
-const char *blas_best_core(blas_cpu_t cpu);
+const char *blas_best_core(simd_path_t cpu);
 
 /* Can such a CPU run the kernels of this core type (as openblas_get_corename() names it)? */
-bool blas_can_run(blas_cpu_t cpu, const char *core);
+bool blas_can_run(simd_path_t cpu, const char *core);
 
 /* The core type that blas_open(NULL) gives: known without opening the library unless the choice is
  * OpenBLAS's own, as it also is for a name that is not one of its core types. NULL with *err when

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "math/blas.h"
+#include "math/simd.h"
 
 #define DENSE_PREFIX "dense/"
 
@@ -26,7 +27,7 @@ static const char *s_core(const char *name)
 bool kernel_can_run(const char *name)
 {
     const char *core = s_core(name);
-    return kernel_of(name) == KERNEL_SPARSE || (core && blas_can_run(blas_cpu(), core));
+    return kernel_of(name) == KERNEL_SPARSE || (core && blas_can_run(simd_cpu(), core));
 }
 
 int kernel_open(const char *name, err_t *err)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "math/blas.h"
 #include "math/fma.h"
 #include "math/rng.h"
@@ -41,18 +42,9 @@ struct pass {
     sparse_t bytes; /* owned; of pass_set_bytes */
 };
 
-static void *s_array(size_t n, size_t size)
-{
-    size_t bytes = (n * size + 63) / 64 * 64;
-    void *a = aligned_alloc(64, bytes ? bytes : 64);
-    if (!a)
-        abort();
-    return a;
-}
-
 static float *s_floats(size_t n)
 {
-    return s_array(n, sizeof(float));
+    return array_aligned(n, sizeof(float));
 }
 
 static window_t s_window(const model_t *model, uint32_t l)
@@ -119,7 +111,7 @@ pass_t *pass_new(const model_t *model, kernel_t kernel, size_t max_rows)
         if (layer->kind != LAYER_MAX_POOL && activation_has_slope(layer->activation))
             self->slope[l] = s_floats(n);
         if (layer->kind == LAYER_MAX_POOL)
-            self->which[l] = s_array(n, sizeof(uint32_t));
+            self->which[l] = array_aligned(n, sizeof(uint32_t));
         if (layer->kind == LAYER_CONV)
             patches = s_most(patches, s_images_at_once(model, l) * s_image_patches(model, l));
         if (layer->kind == LAYER_CONV || l > 0)

@@ -19,8 +19,8 @@ typedef enum {
     RNG_CANNED = 5,   /* partials of simulated workers; no bit of a model */
     RNG_AUDIT = 6,    /* which nodes are computed twice; index = level 2^32 + index of the node */
     RNG_AUDITOR = 7,  /* by whom; index = first block 2^32 + number of the worker */
-    RNG_SHUFFLE = 9,  /* permutations of rows; step = epoch, index = round 2^32 + half */
     RNG_DROPOUT = 8,  /* 16 bits an output; index = row 2^32 + layer 2^27 + output / 2 */
+    RNG_SHUFFLE = 9,  /* permutations of rows; step = epoch, index = round 2^32 + half */
     RNG_AUGMENT = 10, /* altered images (math/augment.h); index = row 2^32 + number of the draw */
     RNG_SPLIT = 11,   /* rows held out for validation; index = row */
     RNG_SWEEP = 12,   /* what a trial tries; step = trial, index = 2 key and 2 key + 1 */

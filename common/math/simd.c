@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static simd_path_t s_best(void)
+simd_path_t simd_cpu(void)
 {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
@@ -22,7 +22,7 @@ static simd_path_t s_choose(void)
 {
     static const char *const names[] = {
         [SIMD_C] = "c", [SIMD_AVX2] = "avx2", [SIMD_AVX512] = "avx512"};
-    simd_path_t path = s_best();
+    simd_path_t path = simd_cpu();
     const char *wanted = getenv("DROVER_SIMD");
     for (int i = 0; wanted && i < (int)path; i++)
         if (strcmp(wanted, names[i]) == 0)
@@ -44,7 +44,7 @@ simd_path_t simd_path(void)
 
 simd_path_t simd_limit(simd_path_t most)
 {
-    simd_path_t best = s_best();
+    simd_path_t best = simd_cpu();
     simd_path_t path = most < best ? most : best;
     atomic_store_explicit(&s_path, (int)path, memory_order_relaxed);
     return path;

@@ -15,7 +15,11 @@ typedef enum {
     SIMD_AVX512, /* F, CD, BW, DQ, VL */
 } simd_path_t;
 
-/* The best that the CPU has, or, for tests, what DROVER_SIMD (c, avx2, avx512) says, if it has it.
+/* The best that the CPU has. */
+simd_path_t simd_cpu(void);
+
+/* The one that loops take: the best that the CPU has, or, for tests, what DROVER_SIMD (c, avx2,
+ * avx512) says, if it has it.
  */
 simd_path_t simd_path(void);
 

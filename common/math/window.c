@@ -1,6 +1,7 @@
 /* See window.h. */
 #include "math/window.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "math/simd.h"
@@ -26,7 +27,7 @@ static void s_inside(const window_t *self, uint32_t column, uint32_t *first, uin
 }
 
 /* Is row y of the padded image one of the image's? */
-static int s_is_row(const window_t *self, uint32_t y)
+static bool s_is_row(const window_t *self, uint32_t y)
 {
     return y >= self->padding && y < self->padding + self->height;
 }

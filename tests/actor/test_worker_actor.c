@@ -404,7 +404,7 @@ static void test_refusals(void **state)
     peer_expect(&world->server, WIRE_HELLO);
     const char *other =
         strcmp(world->server.in.hello.kernel, "dense/Haswell") ? "dense/Haswell" : "dense/Prescott";
-    if (blas_can_run(blas_cpu(), other + strlen("dense/"))) {
+    if (blas_can_run(simd_cpu(), other + strlen("dense/"))) {
         refused.refusal = (wire_refusal_t){WIRE_REFUSED_KERNEL, "", "kernel"};
         (void)strcpy(refused.refusal.kernel, other);
         s_send(world, refused);

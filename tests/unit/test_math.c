@@ -346,17 +346,16 @@ static void test_loss(void **state)
 static void test_best_core_of_a_cpu(void **state)
 {
     (void)state;
-    blas_cpu_t old = {false, false}, avx2 = {true, false}, avx512 = {true, true};
-    assert_null(blas_best_core(old));
-    assert_string_equal(blas_best_core(avx2), "Haswell");
-    assert_string_equal(blas_best_core(avx512), "SkylakeX");
-    assert_true(blas_can_run(avx512, "Haswell"));
-    assert_true(blas_can_run(avx512, "SkylakeX"));
-    assert_true(blas_can_run(avx2, "Prescott"));
-    assert_false(blas_can_run(avx512, "Cooperlake"));
-    assert_false(blas_can_run(avx512, "numpy"));
-    assert_false(blas_can_run(avx2, "SkylakeX"));
-    assert_false(blas_can_run(old, "Zen"));
+    assert_null(blas_best_core(SIMD_C));
+    assert_string_equal(blas_best_core(SIMD_AVX2), "Haswell");
+    assert_string_equal(blas_best_core(SIMD_AVX512), "SkylakeX");
+    assert_true(blas_can_run(SIMD_AVX512, "Haswell"));
+    assert_true(blas_can_run(SIMD_AVX512, "SkylakeX"));
+    assert_true(blas_can_run(SIMD_AVX2, "Prescott"));
+    assert_false(blas_can_run(SIMD_AVX512, "Cooperlake"));
+    assert_false(blas_can_run(SIMD_AVX512, "numpy"));
+    assert_false(blas_can_run(SIMD_AVX2, "SkylakeX"));
+    assert_false(blas_can_run(SIMD_C, "Zen"));
 }
 
 static void test_gemm_all_transposes(void **state)
@@ -396,7 +395,7 @@ static void test_blas_uses_the_best_core(void **state)
     (void)state;
     err_t err;
     assert_int_equal(blas_open(NULL, &err), 0);
-    const char *best = blas_best_core(blas_cpu());
+    const char *best = blas_best_core(simd_cpu());
     if (!getenv("DROVER_TEST_CORETYPE") && best)
         assert_string_equal(blas_core(), best);
     assert_int_equal(blas_open(blas_core(), &err), 0);
