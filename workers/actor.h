@@ -12,9 +12,8 @@ typedef enum {
 } actor_event_t;
 
 typedef enum {
-    ACTOR_GO_ON,
-    ACTOR_DRAIN, /* push what is being computed, then leave */
-    ACTOR_STOP,  /* leave at once */
+    ACTOR_DRAIN = 1, /* push what is being computed, then leave */
+    ACTOR_STOP,      /* leave at once */
 } actor_order_t;
 
 typedef struct actor actor_t;

@@ -3,9 +3,7 @@
 
 #include <czmq.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -14,9 +12,7 @@
 #include "workers/forwarder.h"
 #include "workers/upstream.h"
 
-#define SAY_MS       5000 /* between two log lines on the same wait */
-#define FIRST_SAY_MS 1000 /* and before the first */
-#define MAX_WAIT_MS  250
+#define MAX_WAIT_MS 250
 
 typedef struct {
     upstream_t above;
@@ -27,7 +23,6 @@ typedef struct {
     wire_t in;
     forwarder_t *forwarder;
     int64_t patience_ms; /* 0: no end */
-    int64_t say_ms;
     bool stopping;
     bool failed;
     err_t err;
@@ -155,20 +150,9 @@ static const float *s_held(void *context, const wire_t *message, size_t frame_si
     return forwarder_held(((relay_t *)context)->forwarder, message, frame_size);
 }
 
-static void s_say_waits(relay_t *self)
-{
-    int64_t now_ms = clock_ms();
-    const char *what = now_ms < self->say_ms ? NULL : forwarder_waits_for(self->forwarder);
-    if (!what)
-        return;
-    upstream_say_waits(&self->above, "relay.waiting", what);
-    self->say_ms = now_ms + SAY_MS;
-}
-
 static actor_event_t s_run(void *relay, actor_t *actor)
 {
     relay_t *self = relay;
-    self->say_ms = clock_ms() + FIRST_SAY_MS;
     for (;;) {
         forwarder_tick(self->forwarder);
         if (self->failed || forwarder_state(self->forwarder) == FORWARDER_FAILED)
@@ -196,7 +180,7 @@ static actor_event_t s_run(void *relay, actor_t *actor)
         }
         s_drain_below(self);
         s_drain_above(self);
-        s_say_waits(self);
+        upstream_say_waits(&self->above, "relay.waiting", forwarder_waits_for(self->forwarder));
         if (!self->stopping &&
             upstream_patience(&self->above, self->patience_ms,
                               forwarder_silence_ms(self->forwarder), &self->err) != 0)
@@ -233,12 +217,7 @@ actor_t *relay_new(const relay_config_t *config, char bound[LINK_ENDPOINT_SIZE],
     self->patience_ms = config->patience_ms;
     if (bound)
         (void)snprintf(bound, LINK_ENDPOINT_SIZE, "%s", link_endpoint(self->control));
-    wire_hello_t hello = {.threads = 0};
-    memcpy(hello.name, config->name, sizeof(hello.name));
-    if (gethostname(hello.host, sizeof(hello.host) - 1) != 0)
-        (void)snprintf(hello.host, sizeof(hello.host), "?");
-    if (config->data)
-        (void)snprintf(hello.digest, sizeof(hello.digest), "%s", dataset_digest(config->data));
+    wire_hello_t hello = upstream_hello(config->name, config->data);
     uint32_t incarnation;
     if (getrandom(&incarnation, sizeof(incarnation), 0) != sizeof(incarnation))
         incarnation = (uint32_t)clock_us(); /* it only has to differ from an earlier life's */

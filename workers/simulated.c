@@ -221,14 +221,6 @@ static int s_set_up(simulated_t *self, worker_t *worker)
     return 0;
 }
 
-static void s_push(worker_t *worker, session_action_t *action)
-{
-    frame_t gradient = {.present = false};
-    size_t bytes = model_params(&session_job(worker->session)->model) * sizeof(float);
-    frame_from_pool(&gradient, action->partial.gradient, bytes); /* takes the buffer over */
-    upstream_send_gradient(&worker->above, action->message, &gradient);
-}
-
 /* Does all that the session wants now; true when there was something. */
 static bool s_act(simulated_t *self, worker_t *worker)
 {
@@ -256,7 +248,8 @@ static bool s_act(simulated_t *self, worker_t *worker)
             s_compute(self, worker, &action);
             break;
         case SESSION_PUSH:
-            s_push(worker, &action);
+            upstream_push(&worker->above, action.message, action.partial.gradient,
+                          model_params(&session_job(worker->session)->model));
             break;
         case SESSION_LEAVE:
             s_release(worker);

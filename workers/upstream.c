@@ -1,17 +1,22 @@
 /* See upstream.h. */
 #include "workers/upstream.h"
 
-#include <stdint.h>
 #include <stdio.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "proto/host.h"
+
+#define SAY_MS       5000 /* between two log lines on the same wait */
+#define FIRST_SAY_MS 1000 /* and before the first */
 
 int upstream_open(upstream_t *self, const char *endpoint, err_t *err)
 {
     (void)snprintf(self->endpoint, sizeof(self->endpoint), "%s", endpoint);
     /* control may bring the weights of a step that was missed */
+    self->say_ms = clock_ms() + FIRST_SAY_MS;
     self->control = link_connect(LINK_CONTROL_WORKER, self->endpoint, SIZE_MAX, err);
     return self->control ? 0 : -1;
 }
@@ -78,9 +83,13 @@ static bool s_is_unknown(const upstream_t *self, err_t *why)
 }
 
 /* A name that is not known may be later: it is looked up on and on. */
-void upstream_say_waits(const upstream_t *self, const char *event, const char *what)
+void upstream_say_waits(upstream_t *self, const char *event, const char *what)
 {
     err_t why;
+    int64_t now_ms = clock_ms();
+    if (!what || now_ms < self->say_ms)
+        return;
+    self->say_ms = now_ms + SAY_MS;
     if (s_is_unknown(self, &why))
         log_warn(event, "for=%s endpoint=%s: %s", what, self->endpoint, why.text);
     else
@@ -129,4 +138,22 @@ void upstream_send_gradient(upstream_t *self, const wire_t *message, frame_t *fr
         log_warn_limited("partial.dropped", self->endpoint,
                          "step=%u node=%u,%u: the server does not take partials", message->step,
                          node.level, node.index);
+}
+
+void upstream_push(upstream_t *self, const wire_t *message, float *gradient, size_t n_params)
+{
+    frame_t frame = {.present = false};
+    frame_from_pool(&frame, gradient, n_params * sizeof(float));
+    upstream_send_gradient(self, message, &frame);
+}
+
+wire_hello_t upstream_hello(const char *name, const dataset_t *data)
+{
+    wire_hello_t hello = {.threads = 0};
+    (void)snprintf(hello.name, sizeof(hello.name), "%s", name);
+    if (gethostname(hello.host, sizeof(hello.host) - 1) != 0)
+        (void)snprintf(hello.host, sizeof(hello.host), "?");
+    if (data)
+        (void)snprintf(hello.digest, sizeof(hello.digest), "%s", dataset_digest(data));
+    return hello;
 }

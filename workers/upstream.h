@@ -3,10 +3,13 @@
 #define DROVER_WORKERS_UPSTREAM_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include <zmq.h>
 
 #include "base/err.h"
+#include "data/dataset.h"
 #include "proto/frame.h"
 #include "proto/link.h"
 #include "proto/wire.h"
@@ -19,8 +22,9 @@ typedef struct {
     link_t *data;
     link_t *weights;
     link_t *gradients;
-    wire_t in;  /* the last message */
-    bool heard; /* anything, ever */
+    wire_t in;      /* the last message */
+    bool heard;     /* anything, ever */
+    int64_t say_ms; /* not before, what is waited for */
 } upstream_t;
 
 typedef enum {
@@ -41,9 +45,9 @@ void upstream_close_job(upstream_t *self);
 /* The next well-formed message: in `in` and *frame, which must hold nothing. Others are logged. */
 upstream_event_t upstream_receive(upstream_t *self, frame_t *frame, err_t *err);
 
-/* Logs as `event` what is waited for and, while nothing was ever heard, that the host is not known.
- */
-void upstream_say_waits(const upstream_t *self, const char *event, const char *what);
+/* To be called again and again: logs as `event`, now and then, what is waited for (NULL: nothing)
+ * and, while nothing was ever heard, that the host is not known. */
+void upstream_say_waits(upstream_t *self, const char *event, const char *what);
 
 /* Nothing was heard for silence_ms: -1 with *err when that is too long; patience_ms 0: it never is.
  */
@@ -57,5 +61,12 @@ int upstream_items(const upstream_t *self, zmq_pollitem_t items[UPSTREAM_ITEMS],
 void upstream_send_control(upstream_t *self, const wire_t *message);
 void upstream_send_data(upstream_t *self, const wire_t *message);
 void upstream_send_gradient(upstream_t *self, const wire_t *message, frame_t *frame);
+
+/* As upstream_send_gradient, of gradient(P) in a pool's buffer, which is taken over. */
+void upstream_push(upstream_t *self, const wire_t *message, float *gradient, size_t n_params);
+
+/* What one says of itself on joining: the name, this host, the digest of data it has itself (NULL:
+ * of none). */
+wire_hello_t upstream_hello(const char *name, const dataset_t *data);
 
 #endif

@@ -4,7 +4,6 @@
 #include <czmq.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,9 +14,6 @@
 #include "workers/session.h"
 #include "workers/upstream.h"
 
-#define SAY_MS       5000 /* between two log lines on the same wait */
-#define FIRST_SAY_MS 1000 /* and before the first */
-
 typedef struct {
     upstream_t above;
     int64_t patience_ms; /* 0: no end */
@@ -27,7 +23,6 @@ typedef struct {
     pool_t *weights;   /* of buffers for `current` */
     frame_t current;   /* the newest step's weights */
     frame_t evaluated; /* those of the newest evaluation */
-    int64_t say_ms;
     bool stopping;
     int end; /* an actor_event_t; 0 while it goes on */
     err_t err;
@@ -75,14 +70,6 @@ static int s_set_up(worker_t *self)
     return 0;
 }
 
-static void s_push(worker_t *self, session_action_t *action)
-{
-    frame_t gradient = {.present = false};
-    size_t bytes = model_params(&session_job(self->session)->model) * sizeof(float);
-    frame_from_pool(&gradient, action->partial.gradient, bytes); /* takes the buffer over */
-    upstream_send_gradient(&self->above, action->message, &gradient);
-}
-
 /* Does one thing that the session wants; false when there is nothing to do. */
 static bool s_act(worker_t *self)
 {
@@ -114,7 +101,8 @@ static bool s_act(worker_t *self)
             compute_cancel(self->compute);
         break;
     case SESSION_PUSH:
-        s_push(self, &action);
+        upstream_push(&self->above, action.message, action.partial.gradient,
+                      model_params(&session_job(self->session)->model));
         break;
     case SESSION_LEAVE:
         self->end = self->stopping ? ACTOR_STOPPED : ACTOR_RELEASED;
@@ -170,16 +158,6 @@ static void s_drain_results(worker_t *self)
         session_score(self->session, &score);
 }
 
-static void s_say_waits(worker_t *self)
-{
-    int64_t now_ms = clock_ms();
-    const char *what = now_ms < self->say_ms ? NULL : session_waits_for(self->session, now_ms);
-    if (!what)
-        return;
-    upstream_say_waits(&self->above, "worker.waiting", what);
-    self->say_ms = now_ms + SAY_MS;
-}
-
 /* Since the server's last word, or since this worker started. */
 static int64_t s_silence_ms(const worker_t *self, int64_t started_ms)
 {
@@ -203,7 +181,6 @@ static actor_event_t s_run(void *worker, actor_t *actor)
 {
     worker_t *self = worker;
     int64_t started_ms = clock_ms();
-    self->say_ms = started_ms + FIRST_SAY_MS;
     for (;;) {
         while (self->end == 0 && s_act(self))
             ;
@@ -222,7 +199,8 @@ static actor_event_t s_run(void *worker, actor_t *actor)
             s_obey(self, actor_order(actor));
         s_drain_above(self);
         s_drain_results(self);
-        s_say_waits(self);
+        upstream_say_waits(&self->above, "worker.waiting",
+                           session_waits_for(self->session, clock_ms()));
         if (upstream_patience(&self->above, self->patience_ms, s_silence_ms(self, started_ms),
                               &self->err) != 0)
             self->end = ACTOR_FAILED;
@@ -232,7 +210,8 @@ static actor_event_t s_run(void *worker, actor_t *actor)
 actor_t *worker_new(const worker_config_t *config, err_t *err)
 {
     static const actor_class_t kind = {s_run, s_error, s_destroy};
-    wire_hello_t hello = {.threads = config->n_threads};
+    wire_hello_t hello = upstream_hello(config->name, config->data);
+    hello.threads = config->n_threads;
     if (kernel_default(hello.kernel, sizeof(hello.kernel), err) != 0)
         return NULL;
     worker_t *self = calloc(1, sizeof(*self));
@@ -240,11 +219,6 @@ actor_t *worker_new(const worker_config_t *config, err_t *err)
         abort();
     self->n_threads = config->n_threads;
     self->patience_ms = config->patience_ms;
-    memcpy(hello.name, config->name, sizeof(hello.name));
-    if (gethostname(hello.host, sizeof(hello.host) - 1) != 0)
-        (void)snprintf(hello.host, sizeof(hello.host), "?");
-    if (config->data)
-        (void)snprintf(hello.digest, sizeof(hello.digest), "%s", dataset_digest(config->data));
     self->session = session_new(&hello, kernel_can_run, config->data, config->n_threads);
     if (upstream_open(&self->above, config->endpoint, err) != 0) {
         s_destroy(self);
