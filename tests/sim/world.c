@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "sim/network.h"
+#include "sim/worker.h"
 
 #define FAIR_MS 120000.0 /* from then on no process dies, stalls or is cut off */
 
@@ -42,58 +43,6 @@ static int s_n_peers(const world_t *self)
     return self->n_workers + self->n_relays;
 }
 
-/* The network: every message goes between a peer and its parent. */
-
-static void s_send(world_t *self, event_kind_t kind, int peer, const wire_t *message,
-                   frame_t *frame)
-{
-    const void *header;
-    size_t header_size;
-    bool has_frame = frame && frame->present;
-    self->n_messages++;
-    uint64_t digest = has_frame ? frame_digest(frame) : 0;
-    wire_encode(self->codec, message, has_frame ? &digest : NULL, &header, &header_size);
-    int n_copies = world_chance(self, self->drop) ? 0 : world_chance(self, self->duplicate) ? 2 : 1;
-    if (self->now_ms < self->peers[peer].cut_until_ms)
-        n_copies = 0;
-    log_debug("sim.send", "at=%.3f peer=%d down=%d type=%s step=%u copies=%d", self->now_ms, peer,
-              kind == EVENT_TO_PEER, wire_type_name(message->type), message->step, n_copies);
-    for (int copy = 0; copy < n_copies; copy++) {
-        event_t *event =
-            event_new(kind, peer, header, header_size, has_frame ? frame_data(frame) : NULL,
-                      has_frame ? frame_size(frame) : 0);
-        event->life = self->peers[peer].life;
-        event->connection = self->peers[peer].connection;
-        if (world_chance(self, self->damage)) {
-            bool in_frame = has_frame && world_chance(self, 0.5);
-            uint8_t *bytes = in_frame ? event->frame : event->header;
-            size_t size = in_frame ? event->frame_size : event->header_size;
-            bytes[world_random(self) % size] ^= (uint8_t)(1 << world_random(self) % 8);
-        }
-        queue_put(self->queue, self->now_ms + 0.05 + world_uniform(self) * self->delay_ms, event);
-    }
-    if (frame)
-        frame_clear(frame);
-}
-
-/* As link_receive does: `held` is that of whom the message reaches, or NULL. */
-static wire_status_t s_open(world_t *self, const event_t *event, link_held_t *held, void *context,
-                            frame_t *frame)
-{
-    const float *sum = NULL;
-    wire_status_t status = wire_decode(self->codec, event->header, event->header_size, &self->in);
-    *frame = (frame_t){.present = false};
-    if (event->frame)
-        frame_copy_of(frame, event->frame, event->frame_size);
-    if (status == WIRE_OK && held && frame->present)
-        sum = held(context, &self->in, frame_size(frame));
-    if (sum)
-        return wire_check_and_add(&self->in, frame_data(frame), frame_size(frame), sum);
-    if (status == WIRE_OK)
-        status = wire_check_frame(&self->in, frame_data(frame), frame_size(frame), frame->present);
-    return status;
-}
-
 /* What the server and the relays say to those below them */
 
 static double s_now_ms(void *context)
@@ -122,7 +71,7 @@ static bool s_control_below(void *context, const wire_peer_t *to, const wire_t *
             if (quarantined && !s_passes_lies(self, peer))
                 world_fail(self, "an honest worker in quarantine");
             self->n_exposed += quarantined;
-            s_send(self, EVENT_TO_PEER, i, message, frame);
+            network_send(self, EVENT_TO_PEER, i, message, frame);
             return true;
         }
     }
@@ -146,7 +95,7 @@ static void s_weights_below(void *context, const wire_t *message, frame_t *frame
             continue;
         frame_t copy = {.present = false};
         frame_share(&copy, frame);
-        s_send(self, EVENT_TO_PEER, i, message, &copy);
+        network_send(self, EVENT_TO_PEER, i, message, &copy);
     }
     frame_clear(frame);
 }
@@ -234,19 +183,19 @@ static void s_kill_server(world_t *self)
 static void s_control_above(void *context, const wire_t *message)
 {
     const place_t *place = context;
-    s_send(place->world, EVENT_CONTROL, place->index, message, NULL);
+    network_send(place->world, EVENT_CONTROL, place->index, message, NULL);
 }
 
 static void s_data_above(void *context, const wire_t *message)
 {
     const place_t *place = context;
-    s_send(place->world, EVENT_DATA, place->index, message, NULL);
+    network_send(place->world, EVENT_DATA, place->index, message, NULL);
 }
 
 static void s_gradient_above(void *context, const wire_t *message, frame_t *frame)
 {
     const place_t *place = context;
-    s_send(place->world, EVENT_GRADIENT, place->index, message, frame);
+    network_send(place->world, EVENT_GRADIENT, place->index, message, frame);
 }
 
 static int s_set_up_relay(void *context, const wire_welcome_t *job, dispatch_planes_t *planes,
@@ -275,22 +224,7 @@ static void s_start_relay(world_t *self, peer_t *peer)
     s_reconnect_below(self, peer->place.index);
 }
 
-/* Workers */
-
-static bool s_can_run(const char *kernel)
-{
-    return strcmp(kernel, KERNEL) == 0;
-}
-
-static void s_start_worker(world_t *self, peer_t *peer)
-{
-    wire_hello_t hello = {.threads = 1, .kernel = KERNEL};
-    (void)snprintf(hello.name, sizeof(hello.name), "w%d-%u", peer->place.index, peer->life);
-    peer->block_ms = 0.2 + world_uniform(self) * (world_chance(self, 0.2) ? 20 : 2);
-    peer->session = session_new(&hello, s_can_run, NULL, 1 + (uint32_t)(world_random(self) % 2));
-    peer->gradient =
-        gradient_new(&self->job.model, &self->job.sampler, KERNEL_DENSE, self->buffers, NULL);
-}
+/* Both */
 
 static void s_start(world_t *self, peer_t *peer)
 {
@@ -301,7 +235,7 @@ static void s_start(world_t *self, peer_t *peer)
     if (peer->relay)
         s_start_relay(self, peer);
     else
-        s_start_worker(self, peer);
+        worker_start(self, peer);
 }
 
 static void s_end(peer_t *peer)
@@ -324,119 +258,13 @@ static void s_replace(world_t *self, peer_t *peer)
     peer->reborn_ms = self->now_ms + 50;
 }
 
-static void s_compute(world_t *self, const peer_t *peer, const session_action_t *action)
-{
-    uint32_t first, end;
-    node_range(action->node, sampler_blocks(&self->job.sampler), &first, &end);
-    event_t *event = event_new(EVENT_COMPUTED, peer->place.index, NULL, 0, NULL, 0);
-    event->life = peer->life;
-    event->epoch = peer->epoch;
-    event->step = action->step;
-    event->node = action->node;
-    queue_put(self->queue, self->now_ms + (end - first) * peer->block_ms, event);
-}
+/* Events */
 
-static void s_evaluate(world_t *self, const peer_t *peer, const session_action_t *action)
-{
-    event_t *event = event_new(EVENT_COMPUTED, peer->place.index, NULL, 0, NULL, 0);
-    event->life = peer->life;
-    event->score = (wire_score_t){.step = action->step, .first = action->first, .end = action->end};
-    queue_put(self->queue, self->now_ms + peer->block_ms, event);
-}
-
-/* Flips a bit low in a number; not the same one soon again, so that no two lies ever agree, not
- * even those that come through one relay and another. */
-static void s_lie(world_t *self, float *gradient)
-{
-    uint32_t bits, n_params = (uint32_t)model_params(&self->job.model);
-    float *value = &gradient[self->n_lies % n_params];
-    memcpy(&bits, value, sizeof(bits));
-    bits ^= 1u << (self->n_lies / n_params % 23);
-    memcpy(value, &bits, sizeof(bits));
-    self->n_lies++;
-}
-
-/* Does all that a session wants now, and looks again at its deadline. */
 static void s_act(world_t *self, peer_t *peer)
 {
-    session_action_t action;
-    int number = peer->place.index;
-    for (;;) {
-        switch (session_next(peer->session, (int64_t)self->now_ms, &action)) {
-        case SESSION_NOTHING:
-            return;
-        case SESSION_SEND:
-            s_send(self, EVENT_CONTROL, number, action.message, NULL);
-            break;
-        case SESSION_SET_UP:
-            peer->epoch++;
-            session_ready(peer->session, (int64_t)self->now_ms);
-            break;
-        case SESSION_FETCH:
-            s_send(self, EVENT_DATA, number, action.message, NULL);
-            break;
-        case SESSION_COMPUTE:
-            s_compute(self, peer, &action);
-            break;
-        case SESSION_EVALUATE:
-            s_evaluate(self, peer, &action);
-            break;
-        case SESSION_CANCEL:
-            peer->epoch++;
-            break;
-        case SESSION_PUSH: {
-            if (self->lie > 0 && number == LIAR && world_chance(self, self->lie))
-                s_lie(self, action.partial.gradient);
-            frame_t frame = {.present = false};
-            frame_from_pool(&frame, action.partial.gradient,
-                            model_params(&self->job.model) * sizeof(float));
-            s_send(self, EVENT_GRADIENT, number, action.message, &frame);
-            break;
-        }
-        case SESSION_LEAVE:
-        case SESSION_REFUSED: /* damaged too often */
-            s_replace(self, peer);
-            return;
-        }
-    }
+    if (!worker_act(self, peer))
+        s_replace(self, peer);
 }
-
-static void s_evaluated_rows(peer_t *peer, const event_t *event)
-{
-    const rowcache_t *rows = session_rowcache(peer->session);
-    wire_score_t score = event->score;
-    size_t n_inputs = session_job(peer->session)->model.n_inputs;
-    uint32_t n_correct;
-    if (!peer->evaluated.present)
-        return; /* of the membership before */
-    score.cost =
-        gradient_evaluate(peer->gradient, frame_data(&peer->evaluated),
-                          rowcache_images(rows) + score.first * n_inputs,
-                          rowcache_labels(rows) + score.first, score.end - score.first, &n_correct);
-    score.correct = n_correct;
-    session_score(peer->session, &score);
-}
-
-static void s_computed(world_t *self, const event_t *event)
-{
-    peer_t *peer = &self->peers[event->peer];
-    if (peer->alive && event->life == peer->life && event->score.end > 0) {
-        s_evaluated_rows(peer, event);
-        s_act(self, peer);
-        return;
-    }
-    if (!peer->alive || event->life != peer->life || event->epoch != peer->epoch)
-        return;
-    const rowcache_t *rows = session_rowcache(peer->session);
-    static const _Atomic uint64_t never = 0;
-    partial_t partial;
-    (void)gradient_node(peer->gradient, frame_data(&peer->weights), rowcache_images(rows),
-                        rowcache_labels(rows), event->step, event->node, &never, 0, &partial);
-    session_result(peer->session, event->step, event->node, &partial);
-    s_act(self, peer);
-}
-
-/* Messages arrive */
 
 static void s_tick_relay(world_t *self, peer_t *peer)
 {
@@ -451,7 +279,7 @@ static void s_to_peer(world_t *self, const event_t *event)
     if (!peer->alive || event->life != peer->life || event->connection != peer->connection)
         return; /* its connection is gone */
     frame_t frame;
-    bool ok = s_open(self, event, NULL, NULL, &frame) == WIRE_OK;
+    bool ok = network_open(self, event, NULL, NULL, &frame) == WIRE_OK;
     bool rows = self->in.type == WIRE_ROWS;
     if (ok && peer->relay && rows)
         (void)forwarder_rows(peer->forwarder, &self->in, frame_data(&frame), frame_size(&frame));
@@ -516,9 +344,10 @@ static void s_to_parent(world_t *self, const event_t *event)
         return;
     memcpy(from.bytes, &peer->connection, 4); /* that of now: a queue outlives a reconnection */
     frame_t frame;
-    wire_status_t status = event->kind != EVENT_GRADIENT ? s_open(self, event, NULL, NULL, &frame)
-                           : relay ? s_open(self, event, s_held_by_relay, relay->forwarder, &frame)
-                                   : s_open(self, event, s_held_by_server, self->server, &frame);
+    wire_status_t status =
+        event->kind != EVENT_GRADIENT ? network_open(self, event, NULL, NULL, &frame)
+        : relay ? network_open(self, event, s_held_by_relay, relay->forwarder, &frame)
+                : network_open(self, event, s_held_by_server, self->server, &frame);
     if (relay)
         s_to_relay(self, relay, event->kind, &from, status, &frame);
     else
@@ -603,7 +432,8 @@ void world_advance(world_t *self)
         s_to_peer(self, event);
         break;
     case EVENT_COMPUTED:
-        s_computed(self, event);
+        if (!worker_computed(self, event))
+            s_replace(self, &self->peers[event->peer]);
         break;
     case EVENT_CONTROL:
     case EVENT_DATA:
