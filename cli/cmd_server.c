@@ -20,6 +20,40 @@
 
 #define DEFAULT_BIND "tcp://127.0.0.1:5570"
 
+/* Where the control plane is: server.bind, or what "auto" stands for. */
+static void s_bind_endpoint(const settings_t *settings, const char *private_folder, char bind[256])
+{
+    if (strcmp(settings->server.bind, "auto") != 0)
+        (void)snprintf(bind, 256, "%s", settings->server.bind);
+    else if (private_folder)
+        (void)snprintf(bind, 256, "ipc://%s/control", private_folder);
+    else
+        (void)snprintf(bind, 256, "%s", DEFAULT_BIND);
+}
+
+/* One run, over `control`, which is taken. Returns the status to exit with. */
+static int s_serve_run(const settings_t *settings, bool resume, const char *bind, link_t *control,
+                       int signals, err_t *err)
+{
+    int status = STATUS_FAILURE;
+    server_t *server = NULL;
+    run_t *run = run_new(settings, resume, err);
+    if (!run)
+        goto out;
+    server_job_t job = run_job(run, bind);
+    job.links.control = control;
+    control = NULL;
+    if (!(server = server_new(&job, err)) || run_open(run, err) != 0)
+        goto out;
+    host_say_bound("server", server_endpoint(server));
+    status = serve(run, server, signals, false, err);
+out:
+    server_destroy(&server);
+    link_destroy(&control);
+    run_destroy(&run);
+    return status;
+}
+
 int cmd_server(int argc, char **argv)
 {
     const char *private_folder = NULL;
@@ -63,9 +97,6 @@ int cmd_server(int argc, char **argv)
     err_t err = {{0}};
     settings_t settings;
     sweep_t sweep = {0};
-    run_t *run = NULL;
-    server_t *server = NULL;
-    link_t *control = NULL;
     int signals = signals_open(false);
     settings_init(&settings);
     status = STATUS_USAGE;
@@ -83,44 +114,27 @@ int cmd_server(int argc, char **argv)
     link_init();
     char bind[256];
     char planes[4][LINK_ENDPOINT_SIZE];
-    if (strcmp(settings.server.bind, "auto") != 0)
-        (void)snprintf(bind, sizeof(bind), "%s", settings.server.bind);
-    else if (private_folder)
-        (void)snprintf(bind, sizeof(bind), "ipc://%s/control", private_folder);
-    else
-        (void)snprintf(bind, sizeof(bind), "%s", DEFAULT_BIND);
+    s_bind_endpoint(&settings, private_folder, bind);
     if (link_planes(bind, planes, &err) != 0) {
         err_prefix(&err, "server.bind");
         goto out;
     }
     status = STATUS_FAILURE;
     /* Before the data are there, so that workers need not try again and again. */
-    if (!(control = server_bind(bind, &err)))
+    link_t *control = server_bind(bind, &err);
+    if (!control)
         goto out;
     if (sweep_path) {
         char *folder = run_folder(&settings);
         sweep_serve_t sweeping = {&sweep, &args, folder, bind, control, json};
-        control = NULL;
         status = sweep_serve(&sweeping, signals, &err);
         if (status == STATUS_USAGE)
             err_prefix(&err, "%s", sweep_path);
         free(folder);
-        goto out;
-    }
-    if (!(run = run_new(&settings, resume != NULL, &err)))
-        goto out;
-    server_job_t job = run_job(run, bind);
-    job.links.control = control;
-    control = NULL;
-    if (!(server = server_new(&job, &err)) || run_open(run, &err) != 0)
-        goto out;
-    host_say_bound("server", server_endpoint(server));
-    status = serve(run, server, signals, false, &err);
+    } else
+        status = s_serve_run(&settings, resume != NULL, bind, control, signals, &err);
 out:
-    server_destroy(&server);
-    link_destroy(&control);
     link_chaos_end();
-    run_destroy(&run);
     sweep_clear(&sweep);
     settings_clear(&settings);
     close(signals);

@@ -138,7 +138,7 @@ int plot_cost_history(const char *folder, const double *costs, int n, err_t *err
 {
     static const curve_t curve = {"cost_history",
                                   "set title 'Cost of the batch by step'\n"
-                                  "set ylabel 'cost (half the squared error a row)'\n"
+                                  "set ylabel 'cost'\n"
                                   "set yrange [0:*]\n",
                                   1, "%.4g"};
     return s_curve(folder, &curve, costs, n, err);

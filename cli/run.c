@@ -68,13 +68,14 @@ char *run_folder(const settings_t *settings)
     return strdup(name);
 }
 
-/* Why a checkpoint is not of this training; 0 when it is. */
+/* May a run with this setting go on with the kernel of that name? */
 static bool s_fits_kernel(settings_kernel_t setting, const char *name)
 {
     return setting == SETTINGS_KERNEL_AUTO ||
            (setting == SETTINGS_KERNEL_SPARSE) == (kernel_of(name) == KERNEL_SPARSE);
 }
 
+/* Is the checkpoint one of this training? Returns 0, or -1 with *err naming what differs. */
 static int s_check_checkpoint(const run_t *self, const checkpoint_info_t *info,
                               const checkpoint_state_t *state, err_t *err)
 {
