@@ -16,7 +16,7 @@ typedef struct {
     uint32_t n_rows;
     uint32_t n_classes;
     uint32_t n_wrong;
-    double cost;          /* 1/2 sum (y - y*)^2, the mean over the rows */
+    double cost;          /* the loss, the mean over the rows */
     double accuracy;      /* part of the rows whose largest output is the label's */
     uint32_t *confusion;  /* owned, (classes, classes), rows = truth */
     uint8_t *predictions; /* owned, (rows) */
