@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* What a worker takes besides rows and blocks, in bytes: all in all, and for each thread (measured,
- * with sums that wait for others; a pass has some three matrices of outputs). */
+/* What a worker takes besides rows and blocks, in bytes: all in all, and for each thread (measured;
+ * vectors are gradients, sums that wait for others with them, and a pass has some three matrices of
+ * outputs). */
 #define PROGRAM         16000000.0
+#define VECTORS         6.0
 #define THREAD          500000.0
-#define THREAD_VECTORS  9.0
+#define THREAD_VECTORS  3.0
 #define THREAD_MATRICES 3.0
 
 size_t blocks_most_bytes(const model_t *model, const sampler_t *sampler, uint32_t n_threads)
@@ -20,7 +22,7 @@ size_t blocks_most_bytes(const model_t *model, const sampler_t *sampler, uint32_
     for (uint32_t l = 0; l < model->n_layers; l++)
         outputs += (double)model_layer_outputs(model, l);
     double matrix = outputs * sampler->block_rows * sizeof(float);
-    double left = 60e6 + 6 * vector - PROGRAM -
+    double left = 60e6 + 6 * vector - PROGRAM - VECTORS * vector -
                   n_threads * (THREAD + THREAD_VECTORS * vector + THREAD_MATRICES * matrix);
     return left > 0 ? (size_t)left : 0;
 }

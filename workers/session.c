@@ -13,6 +13,7 @@
 #define READY_MS         10 /* from READY to the next, for when a step came before the subscription */
 #define WAIT_MS          1000 /* worth a word */
 #define TASKS_PER_THREAD 8
+#define AHEAD            2 /* tasks a thread: it does one, and has the next at hand */
 
 typedef enum {
     STATE_PAUSED,
@@ -426,9 +427,13 @@ static bool s_take_complete(session_t *self, session_action_t *action)
     return true;
 }
 
-/* A task whose rows are there: true, with action->node. */
+/* A task whose rows are there: true, with action->node. Threads get no more than they need to go
+ * on: where they are many, each result that nobody had the time to add yet would be a gradient more
+ * in memory. A relay's workers are its threads, however many they are. */
 static bool s_take_task(session_t *self, session_action_t *action)
 {
+    if (self->hello.relays == 0 && self->n_computing >= AHEAD * self->n_threads)
+        return false;
     for (uint32_t i = self->n_started; i < self->n_tasks; i++) {
         uint32_t first, end, first_row, end_row;
         node_t node = self->tasks[i];

@@ -25,19 +25,20 @@ static void test_computes_what_a_step_asks_for(void **state)
     play_expect(session, 0, SESSION_CANCEL);
     play_expect_compute(session, 1, 0, 1);
     play_expect_compute(session, 1, 1, 1);
-    play_expect_compute(session, 1, 2, 1);
-    play_expect_compute(session, 1, 2, 15);
-    play_expect(session, 0, SESSION_NOTHING);
+    play_expect(session, 0, SESSION_NOTHING); /* one is done, the next at hand */
     /* results in any order are pushed as they come */
+    play_done(session, 1, 1, 1);
+    play_expect_compute(session, 1, 2, 1);
+    play_expect_push(session, 1, 1, 1);
+    play_expect(session, 0, SESSION_NOTHING);
     play_done(session, 1, 2, 1);
+    play_done(session, 1, 0, 1);
+    play_expect_compute(session, 1, 2, 15);
+    play_expect_push(session, 1, 0, 1);
     play_expect_push(session, 1, 2, 1);
     play_expect(session, 0, SESSION_NOTHING);
     play_done(session, 1, 2, 15);
-    play_done(session, 1, 0, 1);
-    play_expect_push(session, 1, 0, 1);
     play_expect_push(session, 1, 2, 15);
-    play_done(session, 1, 1, 1);
-    play_expect_push(session, 1, 1, 1);
     play_expect(session, 0, SESSION_NOTHING);
     play_end(&session, &data);
 }
@@ -78,13 +79,13 @@ static void test_assignments_add_what_is_not_under_way(void **state)
     play_expect(session, 0, SESSION_NOTHING);
     play_assign(session, 1, 2, 10); /* both ends stick out */
     play_expect_compute(session, 1, 1, 1);
-    play_expect_compute(session, 1, 1, 4);
     play_expect(session, 0, SESSION_NOTHING);
     play_done(session, 1, 2, 1);
+    play_expect_compute(session, 1, 1, 4);
     play_expect_push(session, 1, 2, 1);
     play_assign(session, 1, 4, 8); /* pushed already, so it was lost */
-    play_expect_compute(session, 1, 2, 1);
     play_done(session, 1, 1, 4);
+    play_expect_compute(session, 1, 2, 1);
     play_expect_push(session, 1, 1, 4);
     play_done(session, 1, 2, 1);
     play_expect_push(session, 1, 2, 1);
@@ -106,9 +107,9 @@ static void test_siblings_asked_for_apart_are_pushed_apart(void **state)
     play_assign(session, 1, 4, 8);
     play_expect_compute(session, 1, 1, 0);
     play_expect_compute(session, 1, 1, 1);
+    play_done(session, 1, 1, 1); /* all of them before the actor sends any */
     play_expect_compute(session, 1, 2, 1);
-    play_done(session, 1, 2, 1); /* all of them before the actor takes any */
-    play_done(session, 1, 1, 1);
+    play_done(session, 1, 2, 1);
     play_done(session, 1, 1, 0);
     play_expect_push(session, 1, 1, 0);
     play_expect_push(session, 1, 1, 1);
@@ -260,8 +261,11 @@ static void test_fetches_rows_before_it_computes(void **state)
     play_expect(session, 0, SESSION_NOTHING);
 
     assert_true(session_rows(session, &rows, images, bytes));
-    for (uint32_t i = 0; i < 8; i++) /* in pieces, as rows are waited for */
+    for (uint32_t i = 0; i < 8; i++) { /* in pieces, as rows are waited for */
         play_expect_compute(session, 1, 0, i);
+        play_done(session, 1, 0, i);
+    }
+    play_expect_push(session, 1, 3, 0);
     play_expect(session, 0, SESSION_NOTHING);
     assert_memory_equal(rowcache_images(session_rowcache(session)), images, bytes);
     assert_true(session_rows(session, &rows, images, bytes)); /* a repeated answer */
@@ -289,7 +293,8 @@ static void test_fetches_rows_before_it_computes(void **state)
     play_end(&session, &data);
 }
 
-/* With several threads a node is cut, and its pieces meet in the session's tree. */
+/* With several threads a node is cut, and its pieces meet in the session's tree. Of the pieces no
+ * more are handed out than the threads do and have at hand. */
 static void test_pieces_of_many_threads_meet(void **state)
 {
     (void)state;
@@ -302,33 +307,36 @@ static void test_pieces_of_many_threads_meet(void **state)
             uint32_t from = (uint32_t)rand() % PLAY_BLOCKS;
             uint32_t to = from + 1 + (uint32_t)rand() % (PLAY_BLOCKS - from);
             play_step(session, 1, from, to);
-            node_t tasks[PLAY_BLOCKS];
-            uint32_t n_tasks = 0;
+            node_t open[PLAY_BLOCKS];
+            uint32_t n_open = 0, most_open = 0;
             uint32_t n_covered[PLAY_BLOCKS] = {0};
+            uint64_t n_rows = 0;
             session_action_t action;
-            while (session_next(session, 0, &action) == SESSION_COMPUTE) {
-                uint32_t first, end;
-                node_range(action.node, PLAY_BLOCKS, &first, &end);
-                for (; first < end; first++)
-                    n_covered[first]++;
-                assert_true(n_tasks < PLAY_BLOCKS);
-                tasks[n_tasks++] = action.node;
+            for (;;) {
+                session_next(session, 0, &action);
+                if (action.kind == SESSION_COMPUTE) {
+                    uint32_t first, end;
+                    node_range(action.node, PLAY_BLOCKS, &first, &end);
+                    for (; first < end; first++)
+                        n_covered[first]++;
+                    assert_true(n_open < 2 * n_threads);
+                    open[n_open++] = action.node;
+                    most_open = n_open > most_open ? n_open : most_open;
+                } else if (action.kind == SESSION_PUSH) {
+                    n_rows += action.message->partial.rows;
+                    partial_release(&action.partial);
+                } else if (n_open > 0) {
+                    uint32_t i = (uint32_t)rand() % n_open;
+                    play_done(session, 1, open[i].level, open[i].index);
+                    open[i] = open[--n_open];
+                } else
+                    break;
             }
             assert_int_equal(action.kind, SESSION_NOTHING);
             for (uint32_t block = 0; block < PLAY_BLOCKS; block++)
                 assert_int_equal(n_covered[block], block >= from && block < to);
-            if (to - from >= 8 * n_threads)
-                assert_true(n_tasks >= n_threads); /* work for every thread */
-            while (n_tasks > 0) {
-                uint32_t i = (uint32_t)rand() % n_tasks;
-                play_done(session, 1, tasks[i].level, tasks[i].index);
-                tasks[i] = tasks[--n_tasks];
-            }
-            uint64_t n_rows = 0;
-            while (session_next(session, 0, &action) == SESSION_PUSH) {
-                n_rows += action.message->partial.rows;
-                partial_release(&action.partial);
-            }
+            if (n_threads > 1 && to - from >= 8 * n_threads)
+                assert_int_equal(most_open, 2 * n_threads);
             assert_int_equal(n_rows, (to - from) * PLAY_BLOCK_ROWS);
             play_end(&session, &data);
         }
@@ -378,6 +386,11 @@ static void test_a_relay_hands_its_nodes_on_whole(void **state)
     wire_t rows = s_rows(data, 0, PLAY_ROWS);
     assert_true(session_rows(session, &rows, dataset_images(data), PLAY_ROWS * PLAY_INPUTS));
     play_expect_compute(session, 1, 3, 0);
+    play_expect(session, 0, SESSION_NOTHING);
+    play_step(session, 2, 1, 8); /* and all at once */
+    play_expect_compute(session, 2, 0, 1);
+    play_expect_compute(session, 2, 1, 1);
+    play_expect_compute(session, 2, 2, 1);
     play_expect(session, 0, SESSION_NOTHING);
     play_end(&session, &data);
 }
