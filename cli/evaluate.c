@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "cli/json.h"
 #include "math/confusion.h"
 #include "math/loss.h"
 #include "math/pass.h"
 #include "math/rng.h"
+#include "parameter_server/model_file.h"
 
 #define BATCH_ROWS   512
 #define MATRIX_WIDTH 20 /* classes; a wider matrix cannot be read on a terminal */
@@ -200,8 +200,8 @@ void evaluation_print_json(const evaluation_t *self, FILE *out)
 
 int evaluate_read_model(const char *path, checkpoint_info_t *info, float **params, err_t *err)
 {
-    char *in_folder = file_is_folder(path) ? file_join(path, "model.safetensors") : NULL;
-    int r = checkpoint_read(in_folder ? in_folder : path, info, params, NULL, err);
-    free(in_folder);
+    char *file = model_file_path(path);
+    int r = checkpoint_read(file, info, params, NULL, err);
+    free(file);
     return r;
 }

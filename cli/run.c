@@ -26,6 +26,7 @@
 #include "math/pass.h"
 #include "parameter_server/checkpoint.h"
 #include "parameter_server/metrics.h"
+#include "parameter_server/model_file.h"
 #include "parameter_server/weights.h"
 
 struct run {
@@ -355,9 +356,9 @@ static int s_remove(const char *folder, const char *name, err_t *err)
 static int s_remove_earlier(const char *folder, err_t *err)
 {
     static const char *const names[] = {
-        "model.safetensors", OUTPUT_METRICS,     OUTPUT_TESTS,
-        OUTPUT_EVALUATION,   "cost_history.png", "accuracy_history.png",
-        "confusion.png",     "digits.png",       "mistakes.png",
+        MODEL_FILE_NAME,   OUTPUT_METRICS,     OUTPUT_TESTS,
+        OUTPUT_EVALUATION, "cost_history.png", "accuracy_history.png",
+        "confusion.png",   "digits.png",       "mistakes.png",
     };
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         if (s_remove(folder, names[i], err) != 0)
@@ -484,7 +485,7 @@ int run_evaluated(run_t *self, const trial_result_t *result, err_t *err)
 
 int run_save(run_t *self, const trial_state_t *trial, err_t *err)
 {
-    char *path = file_join(self->folder, "model.safetensors");
+    char *path = file_join(self->folder, MODEL_FILE_NAME);
     checkpoint_info_t info = s_info(self);
     if (trial->best) {
         self->best = pool_share(trial->best);

@@ -14,6 +14,7 @@
 #include "cli/plot.h"
 #include "cli/shown.h"
 #include "math/confusion.h"
+#include "parameter_server/model_file.h"
 
 static int s_write_tables(const run_result_t *self, const evaluation_t *evaluation, err_t *err)
 {
@@ -79,8 +80,8 @@ static void s_summary(const run_result_t *self, const evaluation_t *evaluation,
                       const evaluation_t *validation)
 {
     static const char *const files[] = {
-        "model.safetensors", "metrics.jsonl", "cost_history.png", "accuracy_history.png",
-        "confusion.png",     "digits.png",    "mistakes.png",
+        MODEL_FILE_NAME, "metrics.jsonl", "cost_history.png", "accuracy_history.png",
+        "confusion.png", "digits.png",    "mistakes.png",
     };
     const server_record_t *last = self->last;
     char shape[256];

@@ -2,8 +2,10 @@
 #include "parameter_server/model_file.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "parameter_server/field.h"
 
@@ -257,6 +259,14 @@ static int s_read_loss(const safetensors_t *file, const char *path, model_t *mod
         model->class_weights[c] = (float)weight;
     }
     return 0;
+}
+
+char *model_file_path(const char *path)
+{
+    char *file = file_is_folder(path) ? file_join(path, MODEL_FILE_NAME) : strdup(path);
+    if (!file)
+        abort();
+    return file;
 }
 
 void model_file_add(safetensors_t *file, const model_t *model, const float *params)

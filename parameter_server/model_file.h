@@ -13,6 +13,12 @@
 #include "data/safetensors.h"
 #include "math/model.h"
 
+#define MODEL_FILE_NAME "model.safetensors" /* in a run's folder */
+
+/* The file that a path given for a model means: that in it where it is a folder, else itself. The
+ * caller frees it. */
+char *model_file_path(const char *path);
+
 /* Adds metadata and tensors of the network; params(P) are borrowed until the file is written. */
 void model_file_add(safetensors_t *file, const model_t *model, const float *params);
 

@@ -21,13 +21,12 @@ safetensors_t *weights_open(const char *path, err_t *err)
     char *bytes = NULL;
     size_t size = 0;
     safetensors_t *file = NULL;
-    char *in_folder = file_is_folder(path) ? file_join(path, "model.safetensors") : NULL;
-    const char *name = in_folder ? in_folder : path;
+    char *name = model_file_path(path);
     if (file_read(name, MAX_FILE_BYTES, &bytes, &size, err) == 0)
         file = npz_is(bytes, size) ? npz_parse(name, bytes, size, err)
                                    : safetensors_parse(name, bytes, size, err);
     free(bytes);
-    free(in_folder);
+    free(name);
     return file;
 }
 

@@ -7,12 +7,7 @@ settings=(--set training.block_rows=240 --set training.steps=60 --set checkpoint
 
 setup_file() {
     make_data 6000
-    local name
-    for name in "$BATS_FILE_TMPDIR"/*/; do
-        name=$(basename "$name")
-        "$DROVER" train --data "$BATS_FILE_TMPDIR/$name" --output "$BATS_FILE_TMPDIR/$name.run" \
-            "${settings[@]}"
-    done
+    train_each run "${settings[@]}"
 }
 
 every_fault() {

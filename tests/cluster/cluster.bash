@@ -45,6 +45,17 @@ first_rows() {
     } >"$to"
 }
 
+# train_each SUFFIX [OPTION...]: trains on each of make_data's sets, for setup_file; the outputs are
+# $BATS_FILE_TMPDIR/digits.SUFFIX and, maybe, mnist.SUFFIX.
+train_each() {
+    local name
+    for name in digits mnist; do
+        [ ! -e "$BATS_FILE_TMPDIR/$name" ] ||
+            "$DROVER" train --data "$BATS_FILE_TMPDIR/$name" --output "$BATS_FILE_TMPDIR/$name.$1" \
+                "${@:2}" || return
+    done
+}
+
 # data_of NAME: puts its folder into $data; skips the test when it is MNIST and that is not there, or
 # the build is instrumented: the same code runs on the digits.
 data_of() {

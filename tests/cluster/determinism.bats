@@ -10,14 +10,8 @@ long=(--set training.block_rows=240 --set training.steps=$((DROVER_SLOWNESS > 1 
 
 setup_file() {
     make_data 6000
-    local name
-    for name in "$BATS_FILE_TMPDIR"/*/; do
-        name=$(basename "$name")
-        "$DROVER" train --data "$BATS_FILE_TMPDIR/$name" --output "$BATS_FILE_TMPDIR/$name.run" \
-            "${settings[@]}"
-        "$DROVER" train --data "$BATS_FILE_TMPDIR/$name" --output "$BATS_FILE_TMPDIR/$name.long" \
-            "${long[@]}"
-    done
+    train_each run "${settings[@]}"
+    train_each long "${long[@]}"
 }
 
 # same_as KIND FOLDER: the run is that of one worker alone, and no partial was refused.

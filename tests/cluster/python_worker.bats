@@ -6,12 +6,7 @@ settings=(--set numerics.mode=fast --set training.block_rows=240 --set training.
 
 setup_file() {
     make_data 3000
-    local name
-    for name in "$BATS_FILE_TMPDIR"/*/; do
-        name=$(basename "$name")
-        "$DROVER" train --data "$BATS_FILE_TMPDIR/$name" --output "$BATS_FILE_TMPDIR/$name.run" \
-            "${settings[@]}"
-    done
+    train_each run "${settings[@]}"
 }
 
 start_python() {
