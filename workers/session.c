@@ -5,15 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "math/kernel.h"
 #include "workers/scorecard.h"
+#include "workers/worklist.h"
 
-#define HELLO_MS         250 /* between two HELLOs that nobody answers */
-#define READY_MS         10 /* from READY to the next, for when a step came before the subscription */
-#define WAIT_MS          1000 /* worth a word */
-#define TASKS_PER_THREAD 8
-#define AHEAD            2 /* tasks a thread: it does one, and has the next at hand */
+#define HELLO_MS 250  /* between two HELLOs that nobody answers */
+#define READY_MS 10   /* from READY to the next, for when a step came before the subscription */
+#define WAIT_MS  1000 /* worth a word */
 
 typedef enum {
     STATE_PAUSED,
@@ -31,27 +29,20 @@ struct session {
         ((wire_hello_t *)0)->kernel)]; /* before a job had us take the sparse one */
     bool (*can_run)(const char *kernel);
     const dataset_t *data; /* borrowed */
-    uint32_t n_threads;
-    bool setting_up; /* SESSION_SET_UP was handed out */
-    bool cancel;     /* SESSION_CANCEL is due */
-    bool bye;        /* BYE is due */
+    bool setting_up;       /* SESSION_SET_UP was handed out */
+    bool cancel;           /* SESSION_CANCEL is due */
+    bool bye;              /* BYE is due */
     bool draining;
     uint64_t run;
     uint32_t incarnation;
     wire_welcome_t job;
     wire_refusal_t refusal;
-    uint32_t n_blocks;
     rowcache_t *rows;     /* owned */
     rowcache_t *old_rows; /* owned; of the job before, whose threads may read them until ready */
-    reduce_t *tree;       /* owned; wants the nodes that the server was promised */
     uint32_t step;        /* the newest whose weights came; they count from 1 */
     bool heard_step;      /* of this membership: the server knows that we are ready */
     bool said_ready;      /* of this membership */
-    node_t *tasks;        /* owned; not handed out yet, first in first out from n_started */
-    uint32_t n_tasks;
-    uint32_t n_started;
-    uint32_t tasks_room;
-    uint32_t n_computing; /* handed out, no result yet */
+    worklist_t work;
     scorecard_t card;
     int64_t hello_due_ms;
     int64_t heartbeat_due_ms;
@@ -69,19 +60,15 @@ session_t *session_new(const wire_hello_t *hello, bool (*can_run)(const char *ke
     memcpy(self->own_kernel, hello->kernel, sizeof(self->own_kernel));
     self->can_run = can_run;
     self->data = data;
-    self->n_threads = n_threads;
+    self->work.n_threads = n_threads;
     self->state = STATE_JOINING;
     return self;
 }
 
 static void s_drop_work(session_t *self)
 {
-    self->n_tasks = 0;
-    self->n_started = 0;
-    self->n_computing = 0;
+    worklist_forget(&self->work);
     self->cancel = true;
-    if (self->tree)
-        reduce_reset(self->tree);
 }
 
 void session_destroy(session_t **self_p)
@@ -90,11 +77,9 @@ void session_destroy(session_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
-    s_drop_work(self);
+    worklist_clear(&self->work);
     rowcache_destroy(&self->rows);
     rowcache_destroy(&self->old_rows);
-    reduce_destroy(&self->tree);
-    free(self->tasks);
     scorecard_clear(&self->card);
     free(self);
 }
@@ -170,9 +155,7 @@ static void s_on_welcome(session_t *self, const wire_t *message, int64_t now_ms)
     self->incarnation = message->incarnation;
     self->step = 0;
     self->heard_step = false;
-    self->n_blocks = sampler_blocks(&job->sampler);
-    reduce_destroy(&self->tree);
-    self->tree = reduce_new(self->n_blocks, model_params(&job->model));
+    worklist_open(&self->work, sampler_blocks(&job->sampler), model_params(&job->model));
     self->state = STATE_ADMITTED;
     self->setting_up = false;
     if (strcmp(job->kernel, self->hello.kernel) != 0 && kernel_of(job->kernel) == KERNEL_SPARSE &&
@@ -210,59 +193,12 @@ static void s_on_refused(session_t *self, const wire_refusal_t *refusal, int64_t
     self->state = STATE_REFUSED;
 }
 
-/* Cuts a promised node into tasks of at most `level`, so that all threads have work to the end, and
- * while rows are still on their way. */
-static void s_cut(session_t *self, node_t node, uint32_t level)
-{
-    uint32_t shift = node.level > level ? node.level - level : 0;
-    uint64_t behind = ((uint64_t)node.index + 1) << shift;
-    for (uint64_t i = (uint64_t)node.index << shift; i < behind; i++) {
-        node_t task = {node.level - shift, (uint32_t)i};
-        if (!node_valid(task, self->n_blocks))
-            break;
-        self->tasks = array_room(self->tasks, self->n_tasks + 1, &self->tasks_room, sizeof(node_t));
-        self->tasks[self->n_tasks++] = task;
-    }
-}
-
-/* Blocks [first, end), none of them promised yet. */
-static void s_promise(session_t *self, uint32_t first, uint32_t end)
-{
-    uint32_t level = 0, first_row, end_row;
-    sampler_reach(&self->job.sampler, first, end, &first_row, &end_row);
-    rowcache_want(self->rows, first_row, end_row);
-    bool there = rowcache_has(self->rows, first_row, end_row);
-    if (self->hello.relays > 0 || (self->n_threads == 1 && there))
-        level = 32; /* a relay's workers cut what they get */
-    else
-        while ((2u << level) * self->n_threads * TASKS_PER_THREAD <= end - first)
-            level++;
-    while (first < end) {
-        node_t node = node_largest(first, end, self->n_blocks);
-        reduce_want(self->tree, node);
-        s_cut(self, node, level);
-        node_range(node, self->n_blocks, &first, &first);
-    }
-}
-
-/* What is asked for and under way already goes on; what was done and is asked for again, since a
- * message was lost, is done again. */
 static void s_on_ranges(session_t *self, const wire_t *message)
 {
     for (uint32_t i = 0; i < message->n_ranges && !self->draining; i++) {
         const wire_range_t *range = &message->ranges[i];
-        if (range->worker != self->job.worker || range->end > self->n_blocks)
-            continue;
-        uint32_t block = range->first;
-        while (block < range->end) {
-            while (block < range->end && reduce_pending(self->tree, block))
-                block++;
-            uint32_t begin = block;
-            while (block < range->end && !reduce_pending(self->tree, block))
-                block++;
-            if (block > begin)
-                s_promise(self, begin, block);
-        }
+        if (range->worker == self->job.worker && range->end <= self->work.n_blocks)
+            worklist_ask(&self->work, &self->job.sampler, self->rows, range->first, range->end);
     }
 }
 
@@ -388,12 +324,10 @@ bool session_rows(session_t *self, const wire_t *message, const uint8_t *images,
 
 void session_result(session_t *self, uint32_t step, node_t node, partial_t *partial)
 {
-    if (step != self->step || !node_valid(node, self->n_blocks)) {
+    if (step == self->step)
+        worklist_result(&self->work, node, partial);
+    else
         partial_release(partial);
-        return;
-    }
-    self->n_computing -= self->n_computing > 0;
-    reduce_insert(self->tree, node, partial); /* or not, when it was cancelled meanwhile */
 }
 
 void session_score(session_t *self, const wire_score_t *score)
@@ -414,7 +348,7 @@ static const wire_t *s_message(session_t *self, wire_type_t type)
 static bool s_take_complete(session_t *self, session_action_t *action)
 {
     node_t node;
-    if (!reduce_take(self->tree, &node, &action->partial))
+    if (!worklist_take(&self->work, &node, &action->partial))
         return false;
     self->out.partial = (wire_partial_t){
         .worker = self->job.worker,
@@ -427,36 +361,13 @@ static bool s_take_complete(session_t *self, session_action_t *action)
     return true;
 }
 
-/* A task whose rows are there: true, with action->node. Threads get no more than they need to go
- * on: where they are many, each result that nobody had the time to add yet would be a gradient more
- * in memory. A relay's workers are its threads, however many they are. */
-static bool s_take_task(session_t *self, session_action_t *action)
-{
-    if (self->hello.relays == 0 && self->n_computing >= AHEAD * self->n_threads)
-        return false;
-    for (uint32_t i = self->n_started; i < self->n_tasks; i++) {
-        uint32_t first, end, first_row, end_row;
-        node_t node = self->tasks[i];
-        node_range(node, self->n_blocks, &first, &end);
-        sampler_reach(&self->job.sampler, first, end, &first_row, &end_row);
-        if (!rowcache_has(self->rows, first_row, end_row))
-            continue;
-        self->tasks[i] = self->tasks[self->n_started];
-        self->tasks[self->n_started++] = node;
-        self->n_computing++;
-        action->node = node;
-        return true;
-    }
-    return false;
-}
-
 /* Rows of an evaluation for a thread that has nothing else to do; a relay, which only passes them
  * on, takes all: true, with action->first and end. */
 static bool s_take_evaluation(session_t *self, session_action_t *action)
 {
     if (self->draining ||
-        (self->hello.relays == 0 &&
-         self->n_computing + self->card.n_computing >= self->n_threads) ||
+        (self->work.n_threads > 0 &&
+         self->work.n_computing + self->card.n_computing >= self->work.n_threads) ||
         !scorecard_hand_out(&self->card, self->rows, &action->first, &action->end))
         return false;
     action->step = self->card.evaluation;
@@ -466,11 +377,11 @@ static bool s_take_evaluation(session_t *self, session_action_t *action)
 static session_action_kind_t s_next_working(session_t *self, int64_t now_ms,
                                             session_action_t *action)
 {
-    if (s_take_task(self, action))
+    if (worklist_hand_out(&self->work, &self->job.sampler, self->rows, &action->node))
         return SESSION_COMPUTE;
     if (s_take_complete(self, action))
         return SESSION_PUSH;
-    if (self->draining && self->n_computing == 0) {
+    if (self->draining && self->work.n_computing == 0) {
         self->state = STATE_OVER;
         action->message = s_message(self, WIRE_BYE);
         return SESSION_SEND;
@@ -544,7 +455,7 @@ session_action_kind_t session_next(session_t *self, int64_t now_ms, session_acti
 void session_drain(session_t *self)
 {
     self->draining = true;
-    self->n_tasks = self->n_started; /* what waits for rows will not be done */
+    worklist_drain(&self->work); /* what waits for rows will not be done */
     if (self->state == STATE_WORKING)
         return; /* until nothing is being computed */
     self->bye = self->state == STATE_JOINING || self->state == STATE_ADMITTED;
@@ -562,6 +473,7 @@ void session_pause(session_t *self)
 void session_relays(session_t *self, uint32_t n_below)
 {
     self->hello.relays = n_below + 1;
+    self->work.n_threads = 0;
 }
 
 void session_resume(session_t *self, const char *kernel, int64_t now_ms)
