@@ -25,8 +25,6 @@
 #include "cli/spawn.h"
 #include "proto/link.h"
 
-#define FIRST_SAY_MS   1000 /* that a server told to stop does not end ... */
-#define SAY_MS         5000 /* ... and between two lines on it */
 #define RELEASE_MS     500  /* for workers to end once the server has; they have nothing to lose */
 #define PAUSE_MS       50   /* before the first restart; doubles with each crash in a row ... */
 #define LONGEST_MS     5000 /* ... up to this */
@@ -279,7 +277,7 @@ static void s_stop(supervisor_t *self)
     for (int i = 0; i < self->n_children; i++)
         self->children[i].over |= self->children[i].pid == 0; /* what waits to be started again */
     s_kill(self, SERVER, SIGTERM);
-    self->say_ms = clock_ms() + FIRST_SAY_MS;
+    self->say_ms = clock_ms() + LOG_FIRST_WAIT_MS;
     rehearsal_end(self->rehearsal);
 }
 
@@ -311,7 +309,7 @@ static void s_say_waits(supervisor_t *self)
         return;
     log_info("train.waiting", "for=server pid=%d to end; a second signal kills it",
              (int)server->pid);
-    self->say_ms = now_ms + SAY_MS;
+    self->say_ms = now_ms + LOG_WAIT_MS;
 }
 
 /* The next restart, planned fault or word on a wait; -1 when none is due. */

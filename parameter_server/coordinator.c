@@ -11,9 +11,6 @@
 #include "base/pool.h"
 #include "math/optimizer.h"
 
-#define SAY_MS       5000 /* between two log lines on the same wait ... */
-#define FIRST_SAY_MS 1000 /* ... and before the first */
-
 #define NEWEST_WEIGHT 0.2 /* of the newest step in what status says of speed */
 
 struct coordinator {
@@ -139,7 +136,7 @@ coordinator_t *coordinator_new(server_job_t *job, const coordinator_ports_t *por
     }
     self->step = job->step;
     self->born_ms = s_now_ms(self);
-    self->say_ms = self->born_ms + FIRST_SAY_MS;
+    self->say_ms = self->born_ms + LOG_FIRST_WAIT_MS;
     self->cost = self->accuracy = self->learning_rate = NAN;
     trial_config_t trial = {
         .n_train = work.rows[0].n_rows,
@@ -272,10 +269,10 @@ static bool s_decide(coordinator_t *self)
         return true;
     if (!trial_decide(self->trial, &self->stopped)) {
         if (self->awaited_ms == 0)
-            self->awaited_ms = self->say_ms = now_ms + FIRST_SAY_MS;
+            self->awaited_ms = self->say_ms = now_ms + LOG_FIRST_WAIT_MS;
         if (now_ms >= self->say_ms) {
             log_info("server.waiting", "for=evaluation step=%u", step);
-            self->say_ms = now_ms + SAY_MS;
+            self->say_ms = now_ms + LOG_WAIT_MS;
         }
         return false;
     }
@@ -309,7 +306,7 @@ static void s_advance(coordinator_t *self)
     } else if (now_ms >= self->say_ms) {
         log_info("server.waiting", "for=workers there=%u needed=%u endpoint=%s", n_active, needed,
                  self->endpoint);
-        self->say_ms = now_ms + SAY_MS;
+        self->say_ms = now_ms + LOG_WAIT_MS;
     }
 }
 

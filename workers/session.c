@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "math/kernel.h"
 #include "workers/scorecard.h"
 #include "workers/worklist.h"
 
-#define HELLO_MS 250  /* between two HELLOs that nobody answers */
-#define READY_MS 10   /* from READY to the next, for when a step came before the subscription */
-#define WAIT_MS  1000 /* worth a word */
+#define HELLO_MS 250 /* between two HELLOs that nobody answers */
+#define READY_MS 10  /* from READY to the next, for when a step came before the subscription */
 
 typedef enum {
     STATE_PAUSED,
@@ -538,7 +538,7 @@ int64_t session_silence_ms(const session_t *self, int64_t now_ms)
 
 const char *session_waits_for(const session_t *self, int64_t now_ms)
 {
-    bool silent = session_silence_ms(self, now_ms) > WAIT_MS;
+    bool silent = session_silence_ms(self, now_ms) > LOG_FIRST_WAIT_MS;
     if (s_waits_for_workers(self))
         return "workers";
     if (self->state == STATE_JOINING)

@@ -9,14 +9,11 @@
 #include "base/log_limit.h"
 #include "proto/host.h"
 
-#define SAY_MS       5000 /* between two log lines on the same wait */
-#define FIRST_SAY_MS 1000 /* and before the first */
-
 int upstream_open(upstream_t *self, const char *endpoint, err_t *err)
 {
     (void)snprintf(self->endpoint, sizeof(self->endpoint), "%s", endpoint);
     /* control may bring the weights of a step that was missed */
-    self->say_ms = clock_ms() + FIRST_SAY_MS;
+    self->say_ms = clock_ms() + LOG_FIRST_WAIT_MS;
     self->control = link_connect(LINK_CONTROL_WORKER, self->endpoint, SIZE_MAX, err);
     return self->control ? 0 : -1;
 }
@@ -89,7 +86,7 @@ void upstream_say_waits(upstream_t *self, const char *event, const char *what)
     int64_t now_ms = clock_ms();
     if (!what || now_ms < self->say_ms)
         return;
-    self->say_ms = now_ms + SAY_MS;
+    self->say_ms = now_ms + LOG_WAIT_MS;
     if (s_is_unknown(self, &why))
         log_warn(event, "for=%s endpoint=%s: %s", what, self->endpoint, why.text);
     else

@@ -8,6 +8,10 @@
 
 #include <stdbool.h>
 
+/* Whatever waits says so: after the first of these, and then again and again after the second. */
+#define LOG_FIRST_WAIT_MS 1000
+#define LOG_WAIT_MS       5000
+
 typedef enum {
     LOG_LEVEL_DEBUG,
     LOG_LEVEL_INFO,

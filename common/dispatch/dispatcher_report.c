@@ -8,8 +8,6 @@
 #include "base/log.h"
 #include "dispatch/dispatcher_self.h"
 
-#define WAIT_MS   1000 /* worth a word ... */
-#define SAY_MS    5000 /* ... and between two in the log */
 #define MAX_NAMED 3
 #define LATE      0.5 /* doubt from which a member is called late */
 
@@ -29,7 +27,7 @@ bool dispatcher_waits_for(dispatcher_t *self, char text[WIRE_TEXT_SIZE])
     double now_ms = s_now_ms(self);
     uint32_t n_missing = 0, first, end, n_members, n_named = 0, n_owing = 0;
     text[0] = '\0';
-    if (!self->running || now_ms - self->progress_ms < WAIT_MS)
+    if (!self->running || now_ms - self->progress_ms < LOG_FIRST_WAIT_MS)
         return false;
     const reduce_t *tree = aggregate_tree(self->aggregate);
     for (uint32_t from = 0; reduce_missing(tree, from, &first, &end); from = end)
@@ -64,7 +62,7 @@ void dispatcher_say_waits(dispatcher_t *self)
     if (now_ms < self->say_ms || !dispatcher_waits_for(self, text))
         return;
     log_info("step.waiting", "for=%s", text);
-    self->say_ms = now_ms + SAY_MS;
+    self->say_ms = now_ms + LOG_WAIT_MS;
 }
 
 static double s_rows_per_s(const dispatcher_t *self, double blocks_per_ms)
