@@ -26,7 +26,7 @@ struct coordinator {
     frame_t current;          /* the weights of the step that runs */
     bool running;             /* a step is under way */
     bool stopped;             /* early */
-    double awaited_ms;        /* since when the next step waits for an evaluation; 0: it does not */
+    bool awaiting;            /* the next step waits for an evaluation */
     uint32_t step;
     double started_ms; /* of the step */
     double born_ms;
@@ -268,15 +268,16 @@ static bool s_decide(coordinator_t *self)
     if (!s_awaits_trial(self))
         return true;
     if (!trial_decide(self->trial, &self->stopped)) {
-        if (self->awaited_ms == 0)
-            self->awaited_ms = self->say_ms = now_ms + LOG_FIRST_WAIT_MS;
+        if (!self->awaiting)
+            self->say_ms = now_ms + LOG_FIRST_WAIT_MS;
+        self->awaiting = true;
         if (now_ms >= self->say_ms) {
             log_info("server.waiting", "for=evaluation step=%u", step);
             self->say_ms = now_ms + LOG_WAIT_MS;
         }
         return false;
     }
-    self->awaited_ms = 0;
+    self->awaiting = false;
     if (self->stopped)
         log_info("server.stopped", "step=%u early: best=%u validation_cost=%.6g worse=%u",
                  self->step, state->best_step, state->best_cost, state->n_worse);
