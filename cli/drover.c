@@ -1,5 +1,7 @@
 /* The program: one table of subcommands. Each lives in its own cmd_<name>.c. */
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -73,9 +75,28 @@ static void s_open_standard_streams(void)
         close(fd);
 }
 
+static char s_out_of_memory[64];
+
+static void s_on_abort(int signal)
+{
+    (void)signal;
+    if (errno == ENOMEM && write(STDERR_FILENO, s_out_of_memory, strlen(s_out_of_memory)) < 0)
+        return; /* nobody to tell */
+}
+
+/* What finds no memory calls abort(), which says nothing. */
+static void s_name_aborts(const char *command)
+{
+    struct sigaction action = {.sa_handler = s_on_abort};
+    (void)snprintf(s_out_of_memory, sizeof(s_out_of_memory), "drover %.20s: out of memory\n",
+                   command);
+    sigaction(SIGABRT, &action, NULL);
+}
+
 int main(int argc, char **argv)
 {
     s_open_standard_streams();
+    s_name_aborts(argc > 1 ? argv[1] : "");
     bool version = argc > 1 && strcmp(argv[1], "--version") == 0;
     int status = version ? s_version(1, argv + 1) : command_table_run(&s_table, argc, argv);
     log_limit_flush();

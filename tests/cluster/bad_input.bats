@@ -239,6 +239,15 @@ TABLE
     [ ! -e half/model.safetensors ]
 }
 
+@test "a worker without memory for the network says so" {
+    [ "$DROVER_SLOWNESS" -eq 1 ] || skip "an instrumented build needs terabytes of addresses"
+    start_server server --data "$data" --output run --bind "ipc://$work/control" \
+        --set 'model.layers=[{units: 40000, activation: tanh}, {units: 10, activation: sigmoid}]'
+    run bash -c 'ulimit -v 400000 && exec "$@"' - "$DROVER" worker "$endpoint" --log-level error
+    expect_status 134
+    grep -qxF 'drover worker: out of memory' <<<"$output"
+}
+
 @test "a server without workers says that it waits, and starts when one comes" {
     start_server server --data "$data" --output out --bind "ipc://$work/control" --steps 3 \
         --set server.min_workers=2
