@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/array.h"
 #include "cli/commands.h"
@@ -26,10 +27,15 @@ typedef struct {
     FILE *out;
 } predict_t;
 
-/* Pictures are told by how they begin; everything else is for the data set's reader. */
+/* Pictures are told by how they begin; everything else is for the data set's reader, as is a pipe,
+ * since what it begins with would be gone. */
 static int s_is_picture(const char *path, bool *is_picture, err_t *err)
 {
     unsigned char head[4] = {0};
+    struct stat st;
+    *is_picture = false;
+    if (stat(path, &st) == 0 && S_ISFIFO(st.st_mode))
+        return 0;
     FILE *in = fopen(path, "rb");
     if (!in)
         return err_set_errno(err, "%s: cannot open", path);

@@ -131,6 +131,8 @@ END
     run -0 "$DROVER" predict run images
     [ "${#lines[@]}" -eq 3 ]
     [[ ${lines[2]} == "images[2]: 1 "* ]]
+    run -0 "$DROVER" predict run /dev/stdin --index 2 < <(cat images)
+    [[ $output == "/dev/stdin[2]: 1 "* ]]
     run -0 "$DROVER" predict run images --index 1 --json
     python3 - "$output" <<'END'
 import json
