@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -53,6 +54,14 @@ static bool s_due(const progress_t *self, const server_record_t *record, int64_t
     return (every > 0 && record->step % every == 0) || now_ms - self->drawn_ms >= PLAIN_MS;
 }
 
+/* Of the terminal, now. A longer line would go on in the next one and stay there. */
+static int s_columns(void)
+{
+    struct winsize window = {0};
+    (void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &window);
+    return window.ws_col > 0 ? window.ws_col : 80;
+}
+
 void progress_step(progress_t *self, const server_record_t *record)
 {
     if (!self)
@@ -65,13 +74,18 @@ void progress_step(progress_t *self, const server_record_t *record)
         return;
     self->drawn_ms = now_ms;
     double left_s = self->step_ms * (self->n_steps - record->step) / 1000.0;
-    (void)printf("%sstep %u/%u  cost %.5f  accuracy %.4f  rate %.4g  %.0f rows/s  %u worker%s  "
-                 "ETA %.0f s%s%s",
-                 self->terminal ? "\r\033[K" : "", record->step, self->n_steps, record->cost,
-                 record->accuracy, record->learning_rate,
-                 (double)record->rows / (record->step_ms > 0 ? record->step_ms : 1) * 1000.0,
-                 record->workers, record->workers == 1 ? "" : "s", left_s, self->evaluation,
-                 self->terminal ? "" : "\n");
+    char line[320];
+    (void)snprintf(line, sizeof(line),
+                   "step %u/%u  cost %.5f  accuracy %.4f  rate %.4g  %.0f rows/s  %u worker%s  "
+                   "ETA %.0f s%s",
+                   record->step, self->n_steps, record->cost, record->accuracy,
+                   record->learning_rate,
+                   (double)record->rows / (record->step_ms > 0 ? record->step_ms : 1) * 1000.0,
+                   record->workers, record->workers == 1 ? "" : "s", left_s, self->evaluation);
+    if (self->terminal)
+        (void)printf("\r\033[K%.*s", s_columns() - 1, line);
+    else
+        (void)printf("%s\n", line);
     (void)fflush(stdout);
     self->standing = self->terminal;
     log_set_progress(self->standing);

@@ -210,3 +210,29 @@ END
     refused 1 "drover export: run: cannot write: Is a directory" "$DROVER" export run --onnx run
     [ -z "$(find . -name '*.tmp*' -o -name '*.partial*')" ]
 }
+
+# On one of 40 columns a line of more than 39 would be two, of which the first stays.
+@test "the progress of a training keeps to the terminal's columns" {
+    "$DROVER" data synth digits --train-rows 60 --test-rows 10
+    cat >terminal.py <<'END'
+import fcntl, os, pty, struct, sys, termios
+
+child, terminal = pty.fork()
+if child == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 5, 40, 0, 0))
+    os.execv(sys.argv[1], sys.argv[1:])
+seen = b""
+while True:
+    try:
+        seen += os.read(terminal, 4096)
+    except OSError:
+        break  # its other end is closed
+_, status = os.waitpid(child, 0)
+drawn = [line.split("\n")[0].rstrip("\r") for line in seen.decode().split("\r\033[K")[1:]]
+drawn = [line for line in drawn if line.startswith("step ")]
+assert drawn[0].startswith("step 1/5  cost "), drawn
+assert {len(line) for line in drawn} == {39}, drawn
+sys.exit(os.waitstatus_to_exitcode(status))
+END
+    timeout $((30 * DROVER_SLOWNESS)) python3 terminal.py "$DROVER" train --data digits --output out --steps 5
+}
