@@ -83,9 +83,15 @@ static char *s_text(conf_walk_t *walk, yaml_node_t *node)
 {
     char *text = NULL;
     size_t size;
-    if (node->type == YAML_SCALAR_NODE)
-        return conf_walk_reach(walk, node) == 0 ? strdup((const char *)node->data.scalar.value)
-                                                : NULL;
+    if (node->type == YAML_SCALAR_NODE) {
+        const char *value = (const char *)node->data.scalar.value;
+        if (conf_walk_reach(walk, node) != 0)
+            return NULL;
+        if (strlen(value) == node->data.scalar.length)
+            return strdup(value);
+        conf_walk_fail(walk, node, "the value has a NUL byte in it");
+        return NULL;
+    }
     FILE *out = open_memstream(&text, &size);
     if (!out)
         abort();

@@ -136,6 +136,7 @@ static void test_bad_files(void **state)
         {"keys: {training.seed: [\"1\"]}", "is not a whole number"},
         {"keys: {training.seed: &a [1], training.steps: *a}", "alias"},
         {"keys: {model.layers: [&a [*a]]}", "alias"},
+        {"keys: {model.layers: [\"[{units: 3}]\\0\"]}", "s.yaml:1: the value has a NUL byte in it"},
         {"keys: {model.layers: [{units: 3}]}", "s.yaml:1: model.layers: a mapping where a list"},
         {"keys: {training.steps: {min: 1.5, max: 2}}", "training.steps.min: '1.5' is not a whole"},
         {"keys: {training.steps: {min: 1, max: 2, step: 1}}", "unknown key 'training.steps.step'"},
