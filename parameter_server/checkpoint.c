@@ -2,6 +2,7 @@
 #include "parameter_server/checkpoint.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -152,8 +153,10 @@ static int s_is_ours(const struct dirent *entry)
     return n_digits > 0 && strcmp(digits + n_digits, ".safetensors") == 0;
 }
 
-static void s_remove_old(const char *folder)
+/* Returns 0 or an errno. */
+static int s_remove_old(const void *context)
 {
+    const char *folder = context;
     struct dirent **entries;
     int n = scandir(folder, &entries, s_is_ours, s_newest_first);
     for (int i = 0; i < n; i++) {
@@ -164,8 +167,10 @@ static void s_remove_old(const char *folder)
         }
         free(entries[i]);
     }
-    if (n >= 0)
-        free(entries);
+    if (n < 0)
+        return errno;
+    free(entries);
+    return 0;
 }
 
 int checkpoint_write_numbered(const char *folder, const checkpoint_info_t *info,
@@ -178,8 +183,8 @@ int checkpoint_write_numbered(const char *folder, const checkpoint_info_t *info,
     char *path = file_join(folder, name);
     int r = checkpoint_write(path, info, params, state, err);
     free(path);
-    if (r == 0)
-        s_remove_old(folder);
+    if (r == 0 && s_remove_old(folder) == EMFILE)
+        (void)file_apart(s_remove_old, folder);
     return r;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int s_write_all(int fd, const char *data, size_t size)
@@ -73,49 +74,75 @@ static int s_write_stream(const char *path, const file_part_t *parts, int n_part
     return r;
 }
 
-int file_write_atomic(const char *path, const file_part_t *parts, int n_parts, err_t *err)
+int file_apart(int (*work)(const void *context), const void *context)
 {
-    int r = -1;
-    int fd = -1;
-    bool stream;
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        (void)close_range(STDERR_FILENO + 1, ~0U, 0);
+        _exit(work(context));
+    }
+    if (child < 0)
+        return errno;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return errno;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : ECANCELED;
+}
+
+typedef struct {
+    const char *target;
+    const file_part_t *parts;
+    int n_parts;
+    const char **what; /* what failed */
+} replace_t;
+
+/* Returns 0 or an errno. */
+static int s_replace(const void *context)
+{
+    const replace_t *self = context;
+    int error = 0;
     char *temporary = NULL;
-    char *target = file_target(path, &stream);
-    if (stream) {
-        r = s_write_stream(path, parts, n_parts, err);
-        free(target);
-        return r;
-    }
-    if (asprintf(&temporary, "%s.XXXXXX", target) < 0)
+    if (asprintf(&temporary, "%s.XXXXXX", self->target) < 0)
         abort();
-    fd = mkostemp(temporary, O_CLOEXEC);
+    *self->what = "create";
+    int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0) {
-        err_set_errno(err, "%s: cannot create", path);
+        error = errno;
         free(temporary);
-        free(target);
-        return -1;
+        return error;
     }
+    *self->what = "write";
     mode_t mask = umask(0);
     umask(mask);
-    if (fchmod(fd, 0666 & ~mask) != 0)
-        goto out;
-    if (s_write_parts(fd, parts, n_parts) != 0)
-        goto out;
-    if (fsync(fd) != 0)
-        goto out;
-    if (rename(temporary, target) != 0)
-        goto out;
-    free(temporary);
-    temporary = NULL;
-    if (s_sync_folder_of(target) != 0)
-        goto out;
-    r = 0;
-out:
-    if (r != 0)
-        err_set_errno(err, "%s: cannot write", path);
+    bool there = fchmod(fd, 0666 & ~mask) == 0 &&
+                 s_write_parts(fd, self->parts, self->n_parts) == 0 && fsync(fd) == 0 &&
+                 rename(temporary, self->target) == 0;
+    if (!there || s_sync_folder_of(self->target) != 0)
+        error = errno;
     close(fd);
-    if (temporary)
+    if (!there)
         unlink(temporary);
     free(temporary);
+    return error;
+}
+
+int file_write_atomic(const char *path, const file_part_t *parts, int n_parts, err_t *err)
+{
+    bool stream;
+    const char *what = "";
+    char *target = file_target(path, &stream);
+    replace_t replace = {target, parts, n_parts, &what};
+    int r = 0;
+    if (stream) {
+        r = s_write_stream(path, parts, n_parts, err);
+    } else {
+        errno = s_replace(&replace);
+        if (errno == EMFILE)
+            errno = file_apart(s_replace, &replace);
+        if (errno != 0)
+            r = err_set_errno(err, "%s: cannot %s", path, what);
+    }
     free(target);
     return r;
 }

@@ -23,6 +23,11 @@ char *file_target(const char *path, bool *stream);
  * to. */
 int file_write_atomic(const char *path, const file_part_t *parts, int n_parts, err_t *err);
 
+/* For files while connections have all descriptors, and would have any that is given back: does the
+ * work in a copy of this process that has none but the standard streams. Returns what work does, 0
+ * to 255, an errno for example; or an errno when that cannot be done. */
+int file_apart(int (*work)(const void *context), const void *context);
+
 /* Reads the whole file; the caller frees *data, which has a '\0' behind its *size bytes. A file
  * larger than max_bytes is an error. Returns 0 or -1. */
 int file_read(const char *path, size_t max_bytes, char **data, size_t *size, err_t *err);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/file.h"
@@ -47,6 +49,28 @@ static inline char *scratch_write(const char *folder, const char *name, const vo
 static inline char *scratch_write_text(const char *folder, const char *name, const char *text)
 {
     return scratch_write(folder, name, text, strlen(text));
+}
+
+typedef struct {
+    struct rlimit before;
+    int taken[8];
+} scratch_descriptors_t;
+
+/* Until they are given back, with eight more open than before, there is no descriptor to be had. */
+static inline void scratch_take_descriptors(scratch_descriptors_t *self)
+{
+    for (int i = 0; i < 8; i++)
+        self->taken[i] = dup(STDERR_FILENO);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &self->before), 0);
+    struct rlimit limit = {(rlim_t)self->taken[7] + 1, self->before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static inline void scratch_give_descriptors(const scratch_descriptors_t *self)
+{
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &self->before), 0);
+    for (int i = 0; i < 8; i++)
+        close(self->taken[i]);
 }
 
 /* `text` contains `part`; says both when it does not. */

@@ -111,6 +111,30 @@ static void test_write_through_links_and_to_streams(void **state)
     free(pipe);
 }
 
+/* As of a server whose connections have taken all that there were. */
+static void test_write_without_descriptors(void **state)
+{
+    err_t err = {{0}};
+    scratch_descriptors_t descriptors;
+    char *data;
+    size_t size;
+    char *path = file_join(*state, "file");
+    char *nowhere = file_join(*state, "none/file");
+    file_part_t part = {"new", 3};
+    scratch_take_descriptors(&descriptors);
+    int written = file_write_atomic(path, &part, 1, &err);
+    int failed = file_write_atomic(nowhere, &part, 1, &err);
+    scratch_give_descriptors(&descriptors);
+    assert_int_equal(written, 0);
+    assert_int_equal(failed, -1);
+    scratch_assert_contains(err.text, "none/file: cannot create: No such file or directory");
+    assert_int_equal(file_read(path, 3, &data, &size, &err), 0);
+    assert_string_equal(data, "new");
+    free(data);
+    free(nowhere);
+    free(path);
+}
+
 static void test_make_folder_makes_parents(void **state)
 {
     err_t err = {{0}};
@@ -235,6 +259,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_write_atomic_and_read_back, scratch_make,
                                         scratch_remove),
         cmocka_unit_test_setup_teardown(test_write_through_links_and_to_streams, scratch_make,
+                                        scratch_remove),
+        cmocka_unit_test_setup_teardown(test_write_without_descriptors, scratch_make,
                                         scratch_remove),
         cmocka_unit_test_setup_teardown(test_failed_write_leaves_nothing, scratch_make,
                                         scratch_remove),

@@ -240,6 +240,31 @@ static void test_two_newest_are_kept_and_a_damaged_one_is_passed_over(void **sta
     pool_destroy(&pool);
 }
 
+static void test_two_are_kept_without_descriptors(void **state)
+{
+    err_t err = {{0}};
+    float params[P];
+    s_fill(params, 1.0f);
+    pool_t *pool = pool_new(P * sizeof(float));
+    checkpoint_state_t written = s_state(pool);
+    checkpoint_info_t info = s_info;
+    scratch_descriptors_t descriptors;
+    int failed = 0;
+    scratch_take_descriptors(&descriptors);
+    for (info.step = 9; info.step <= 11; info.step++)
+        failed |= checkpoint_write_numbered(*state, &info, params, &written, &err);
+    scratch_give_descriptors(&descriptors);
+    assert_int_equal(failed, 0);
+    char *oldest = file_join(*state, "step-0000000009.safetensors");
+    char *newest = file_join(*state, "step-0000000011.safetensors");
+    assert_false(file_exists(oldest));
+    assert_true(file_exists(newest));
+    free(newest);
+    free(oldest);
+    optimizer_state_clear(&written.optimizer);
+    pool_destroy(&pool);
+}
+
 static void test_a_model_is_no_checkpoint(void **state)
 {
     err_t err = {{0}};
@@ -321,6 +346,7 @@ int main(void)
         scratch_test(test_an_optimizer_survives_bit_for_bit),
         cmocka_unit_test(test_settings_that_differ_are_named),
         scratch_test(test_two_newest_are_kept_and_a_damaged_one_is_passed_over),
+        scratch_test(test_two_are_kept_without_descriptors),
         scratch_test(test_a_model_is_no_checkpoint),
         scratch_test(test_evaluations_survive_bit_for_bit),
     };
