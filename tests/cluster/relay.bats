@@ -45,6 +45,7 @@ same_bits() {
     start_worker two
     wait_for 30 steps_done out 5
     signal relay KILL
+    wait_exit 20 relay # it holds its sockets until then
     start_relay again "ipc://$work/s" --bind "ipc://$work/r"
     ends_well 60 server again one two
     grep -q ' worker.joined name=one ' "$work/again.log"
@@ -58,6 +59,7 @@ same_bits() {
     start_worker two
     wait_for 30 steps_done out 12
     signal server KILL
+    wait_exit 20 server # it holds its sockets until then
     start_background resumed "$DROVER" server --resume out --bind "ipc://$work/s"
     ends_well 60 resumed relay one two
     [ "$(metric out step | sort -n | uniq -d)" = "" ]
@@ -158,6 +160,7 @@ one_has_ended() {
     start_worker below
     wait_for 30 steps_done out 5
     signal upper KILL
+    wait_exit 20 upper # it holds its sockets until then
     start_relay wrong "ipc://$work/lower" --bind "ipc://$work/upper"
     wait_for 20 one_has_ended wrong lower
     cat wrong.log lower.log | grep -qE '^drover relay: .* do they lead in a circle\?$'
