@@ -212,7 +212,7 @@ its_config() {
         [ ! -s bench.log ]
         wait_for 5 group_gone bench
         rm bench.log
-        [ -z "$(ls)" ]
+        diff <(find . -mindepth 1) /dev/null # which would name what is left
     done
 }
 
