@@ -79,11 +79,14 @@ int field_vector(const safetensors_t *file, const char *path, const char *name, 
     size_t n_dims;
     const size_t *shape;
     const float *data = safetensors_tensor(file, name, &n_dims, &shape);
-    if (!data != !expected || (data && (n_dims != 1 || shape[0] != n)))
-        return err_set(err, "%s: tensor '%s' does not fit the state that the metadata have", path,
+    if (!expected && data)
+        return err_set(err, "%s: tensor '%s' is there, expected none with these metadata", path,
                        name);
-    if (!data)
+    if (!expected)
         return 0;
+    if (!data || n_dims != 1 || shape[0] != n)
+        return err_set(err, "%s: tensor '%s' is %s, expected (%zu)", path, name,
+                       data ? "of another shape" : "missing", n);
     pool_t *pool = pool_new(n * sizeof(float));
     *vector = pool_take(pool);
     memcpy(*vector, data, n * sizeof(float));
