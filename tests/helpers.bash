@@ -99,6 +99,12 @@ signal() {
     kill "-$2" "${background[$1]}"
 }
 
+# kill_now NAME: SIGKILL to the process alone; when this returns it has ended and holds no socket.
+kill_now() {
+    signal "$1" KILL
+    wait_exit 20 "$1"
+}
+
 # group_gone NAME: no process of NAME's group is left.
 group_gone() {
     ! kill -0 -- "-${background[$1]}" 2>/dev/null

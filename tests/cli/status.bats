@@ -149,11 +149,10 @@ END
     start_reporter good
     start_background watch "$DROVER" status "$endpoint" --watch --timeout "$seconds"
     wait_for 20 has_lines watch 1 '^relay of '
-    signal reporter-good KILL
+    kill_now reporter-good
     wait_exit 10 watch
     expect_status 1
     [ "$(tail -n 1 watch.log)" = "drover status: $endpoint: no report within $seconds s; expected the control endpoint of a running server or relay" ]
-    wait_exit 10 reporter-good
     start_reporter good
     run -0 timeout $((20 * DROVER_SLOWNESS)) bash -c '"$1" status "$2" --watch | head -n 1' - "$DROVER" "$endpoint"
     [[ $output == 'relay of '*'drover: cannot write to standard output: Broken pipe' ]]

@@ -129,9 +129,9 @@ killed() {
     start_worker two
     start_worker three --threads 2
     wait_for 60 steps_done out 20
-    signal two KILL
+    kill_now two
     wait_for 60 steps_done out 40
-    signal three KILL
+    kill_now three
     ends_well 60 server
     [ "$(metric out reissued | paste -sd+ | bc)" -gt 0 ]
     same_as long out

@@ -136,7 +136,7 @@ PYTHON
     start_worker below
     start_worker other
     wait_for 30 steps_done out 40
-    signal other KILL
+    kill_now other
     ends_well 60 server own relay below
     same_trials "$one" out
 }

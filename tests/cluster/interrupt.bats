@@ -109,7 +109,7 @@ interrupted() {
     start_background train "$DROVER" train --data "$data" --workers 2 --output out "${settings[@]}"
     wait_for 30 steps_done out 10
     folder=$(socket_folder train)
-    signal train KILL
+    kill_now train
     wait_for 10 group_gone train
     rm -rf "$folder" # nobody was left to do it
 }
@@ -153,7 +153,7 @@ interrupted() {
     start_server server --data "$data" --output out "${settings[@]}" --bind "ipc://$work/control"
     start_worker one --patience 1
     wait_for 30 steps_done out 5
-    signal server KILL
+    kill_now server
     wait_exit 20 one
     expect_status 1
     grep -qxF "drover worker: ipc://$work/control: no word from the server for 1 s" one.log
@@ -269,7 +269,7 @@ memory_of() {
     start_server server --data "$data" --output out "${settings[@]}" --bind "ipc://$work/control"
     start_worker one
     wait_for 30 steps_done out 5
-    signal server KILL
+    kill_now server
     wait_for_line 20 one ' worker\.waiting for=server endpoint=ipc:'
     signal one TERM
     ends_well 10 one

@@ -60,8 +60,7 @@ service() {
     pod relay relay "$net.3"
     pod late worker "$net.4" DROVER_ENDPOINT=tcp://drover-relay:5570
     wait_for 30 steps_done volume/run 15
-    signal server KILL
-    wait_exit 10 server
+    kill_now server
     n=$(($(wc -l <volume/run/metrics.jsonl) + 30))
     "$DROVER" train config/training.yaml --set server.bind=auto --steps "$n" \
         --set server.min_workers=1 --output calm

@@ -87,8 +87,7 @@ loses_one() {
     cut_off server
     wait_for 30 said 1 'worker\.waiting for=server ' one
     wait_for 30 said 1 'worker\.waiting for=server ' two
-    signal server KILL
-    wait_exit 10 server
+    kill_now server
     start_on server again "$DROVER" server --resume out --data "$data" --bind tcp://0.0.0.0:5570
     wait_for_line 20 again ' server\.bound endpoint='
     wait_for 10 said 1 'run\.resumed folder=out step=[1-9]' again

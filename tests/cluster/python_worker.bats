@@ -80,7 +80,7 @@ beside() {
     start_server server --data "$data" --output out "${settings[@]}" --bind "ipc://$work/control"
     start_python snake
     wait_for 60 steps_done out 5
-    signal snake KILL
+    kill_now snake
     start_python adder
     ends_well 60 server
     ends_well 10 adder

@@ -44,8 +44,7 @@ same_bits() {
     start_worker one
     start_worker two
     wait_for 30 steps_done out 5
-    signal relay KILL
-    wait_exit 20 relay # it holds its sockets until then
+    kill_now relay
     start_relay again "ipc://$work/s" --bind "ipc://$work/r"
     ends_well 60 server again one two
     grep -q ' worker.joined name=one ' "$work/again.log"
@@ -58,8 +57,7 @@ same_bits() {
     start_worker one
     start_worker two
     wait_for 30 steps_done out 12
-    signal server KILL
-    wait_exit 20 server # it holds its sockets until then
+    kill_now server
     start_background resumed "$DROVER" server --resume out --bind "ipc://$work/s"
     ends_well 60 resumed relay one two
     [ "$(metric out step | sort -n | uniq -d)" = "" ]
@@ -71,7 +69,7 @@ same_bits() {
     start_relay relay "$endpoint" --bind "ipc://$work/r"
     start_worker one
     wait_for 30 steps_done out 3
-    signal one KILL
+    kill_now one
     wait_for_line 20 relay ' relay\.idle '
     wait_for_line 20 server ' worker\.left name=relay '
     start_worker two
@@ -129,7 +127,7 @@ same_bits() {
     endpoint=ipc://$work/r
     start_worker one
     wait_for 30 steps_done out 5
-    signal server KILL
+    kill_now server
     wait_exit 20 relay
     expect_status 1
     grep -qxF "drover relay: ipc://$work/s: no word from the server for 1 s" relay.log
@@ -159,12 +157,13 @@ one_has_ended() {
     start_relay lower "$endpoint" --bind "ipc://$work/lower"
     start_worker below
     wait_for 30 steps_done out 5
-    signal upper KILL
-    wait_exit 20 upper # it holds its sockets until then
+    kill_now upper
     start_relay wrong "ipc://$work/lower" --bind "ipc://$work/upper"
     wait_for 20 one_has_ended wrong lower
     cat wrong.log lower.log | grep -qE '^drover relay: .* do they lead in a circle\?$'
     kill -KILL "${background[wrong]}" "${background[lower]}" 2>/dev/null || true
+    wait_exit 20 wrong # they hold their sockets until then
+    wait_exit 20 lower
     start_relay righted "ipc://$work/s" --bind "ipc://$work/upper"
     start_relay again "$endpoint" --bind "ipc://$work/lower"
     ends_well 60 server

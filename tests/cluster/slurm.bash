@@ -6,7 +6,7 @@
 # Nodes are n1 and n2 with four CPUs each, whatever the machine has, at the machine's own address.
 
 # 25 blocks; a learning rate that stays, so that each step counts.
-settings=(--set training.block_rows=240 --set training.steps=200
+settings=(--set training.block_rows=240 --set training.steps=1000
     --set training.bold_driver.up=1 --set training.bold_driver.down=0.999)
 
 PATH=$PATH:/usr/sbin # of the daemons; not on everybody's
@@ -128,16 +128,35 @@ start_node() {
     start_daemon "$1" slurmd -D -N "$1"
 }
 
-# kill_node NODE: all of it, as when its power fails: first who could still tell of the others.
+# kill_node NODE: all of it, as when its power fails. None must tell of another's end: they are stopped
+# before, and children end first, since the kernel wakes a stopped group whose parent ends.
 kill_node() {
-    local pid parent daemons tasks=()
-    daemons=("$(<"$slurm/$1.daemon")")
+    local pid parent all
+    all=("$(<"$slurm/$1.daemon")")
     for pid in $(our_processes "SLURMD_NODENAME=$1"); do
-        tasks+=("$pid")
-        parent=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null)
-        ! grep -q '^Name:[[:space:]]*slurmstepd' "/proc/$parent/status" 2>/dev/null || daemons+=("$parent")
+        all+=("$pid")
+        parent=$(parent_of "$pid")
+        ! grep -q '^Name:[[:space:]]*slurmstepd' "/proc/$parent/status" || all+=("$parent")
     done
-    kill -KILL "${daemons[@]}" "${tasks[@]}" 2>/dev/null || true # some have ended with others
+    kill -STOP "${all[@]}"
+    for pid in "${all[@]}"; do
+        echo "$(depth_of "$pid") $pid"
+    done | sort -u -k 1,1nr -k 2,2n | while read -r _ pid; do
+        kill -KILL "$pid"
+    done
+}
+
+parent_of() {
+    sed -n 's/^PPid:[[:space:]]*//p' "/proc/$1/status"
+}
+
+# depth_of PID: how many processes there are above it.
+depth_of() {
+    local pid=$1 depth=0
+    while pid=$(parent_of "$pid") && [ "$pid" -gt 0 ]; do
+        depth=$((depth + 1))
+    done
+    echo "$depth"
 }
 
 # node_is NODE STATE

@@ -179,7 +179,7 @@ joined() {
     wait_for 20 joined run one 1
     wait_for 20 joined run two 1
     wait_for 20 steps_done out 5
-    signal run KILL
+    kill_now run
     all_gone run
     [ -n "$(ls out/checkpoint)" ]
 }

@@ -97,8 +97,7 @@ END
     wait_for 20 steps_done state/drover/first 15
     grep -q ' worker\.joined name=box-1 .*threads=1 ' server.log
     grep -q ' worker\.joined name=box-2 .*threads=2 ' server.log
-    signal server KILL
-    wait_exit 10 server
+    kill_now server
     n=$(($(wc -l <state/drover/first/metrics.jsonl) + 30))
     "$DROVER" train --data "$data" --output calm --set training.block_rows=240 --steps "$n"
     sed -i "s/steps: 1000000/steps: $n/" etc/first.yaml
