@@ -33,7 +33,8 @@ pod() {
         sed "s|/var/lib/drover|$work/volume|; s|/etc/drover|$work/config|; s|0\.0\.0\.0|$address|")
     mapfile -t variables < <("${manifests[@]}" env "$container")
     [ "${#words[@]}" -gt 1 ]
-    sed -i -E "s/tcp:[^:]*:/tcp:\/\/$address:/" config/training.yaml
+    # of the server alone, which may not have read it yet when others start
+    [ "$container" != server ] || sed -i -E "s/tcp:[^:]*:/tcp:\/\/$address:/" config/training.yaml
     start_background "$name" "${own_names[@]}" \
         sh -c 'mount --bind "$1" /etc/hosts && shift && exec "$@"' - "$work/hosts" \
         env "${variables[@]}" "$DROVER" "${words[@]}"
