@@ -21,7 +21,7 @@ YAML
 long_run() {
     echo 'keys: {training.seed: [1, 2, 3]}' >seeds.yaml
     command=(sweep seeds.yaml --data "$data" --set training.block_rows=128 --workers 2
-        --steps $((DROVER_SLOWNESS > 1 ? 120 : 400)) --set checkpoint.every_steps=5)
+        --steps $((DROVER_SLOWNESS > 1 ? 120 : 1200)) --set checkpoint.every_steps=5)
 }
 
 # sweep FILE FOLDER ARGUMENT...

@@ -3,7 +3,7 @@ load ../helpers
 load cluster
 
 # Long enough for what happens in it; an instrumented build is slow by itself.
-settings=(--set training.block_rows=240 --set training.steps=$((DROVER_SLOWNESS > 1 ? 60 : 200))
+settings=(--set training.block_rows=240 --set training.steps=$((DROVER_SLOWNESS > 1 ? 60 : 600))
     --set checkpoint.every_steps=5)
 
 setup_file() {
