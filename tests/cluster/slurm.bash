@@ -226,6 +226,12 @@ job_is() {
     [[ $(scontrol show job "$1" 2>/dev/null) == *"JobState=$2 "* ]]
 }
 
+# start_soon JOB: one that was queued again, and would start two minutes after that. Nodes refuse what
+# starts in the second in which they were told to end it ("Job credential revoked").
+start_soon() {
+    scontrol update JobId="$1" StartTime=now+2
+}
+
 # job_over JOB: in whatever way.
 job_over() {
     [[ $(scontrol show job "$1") =~ JobState=(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL)\  ]]

@@ -47,7 +47,7 @@ test_teardown() { slurm_clear; }
     scontrol requeue "$job"
     wait_for 30 job_is "$job" PENDING
     logged "$job" '^interrupted after step [0-9]*; its checkpoint is in out/checkpoint$'
-    scontrol update JobId="$job" StartTime=now # it would be two minutes from now
+    start_soon "$job"
     ends_with COMPLETED "$job"
     logged "$job" ' run\.resumed folder=out step=[1-9]'
     same_bits

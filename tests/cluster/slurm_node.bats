@@ -48,7 +48,7 @@ test_teardown() {
     let_go "$job" n2
     wait_for 120 job_is "$job" PENDING
     wait_for 60 nodes_idle
-    scontrol update JobId="$job" StartTime=now
+    start_soon "$job"
     ends_with COMPLETED "$job"
     logged "$job" ' run\.resumed folder=out step=[1-9]'
     same_bits
