@@ -180,6 +180,7 @@ YAML
     wait_for 60 steps_done cut/trial-002 20
     kill -KILL -- "-${background[run]}"
     wait_for 10 group_gone run
+    rm -r "$(socket_folder run)" # nobody was left to do it
     [ "$(wc -l <cut/trials.jsonl)" = 1 ]
     first=$(stat -c %i cut/trial-001/model.safetensors)
     run "$DROVER" "${command[@]}" --output cut

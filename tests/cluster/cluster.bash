@@ -99,6 +99,11 @@ start_worker() {
     start_background "$name" "$DROVER" worker "$endpoint" --name "$name" "$@"
 }
 
+# socket_folder NAME: where the run in the background has its sockets.
+socket_folder() {
+    sed -n 's/.* server\.bound endpoint=ipc:\/\/\(.*\)\/control$/\1/p' "$work/$1.log"
+}
+
 # kill_child NAME REGEX: kills the process that drover train, in the background as NAME, has started
 # with such a command line. One that was killed before may not be there again yet: fails.
 kill_child() {

@@ -9,11 +9,6 @@ setup_file() { make_data 1500; }
 
 test_setup() { data=$BATS_FILE_TMPDIR/digits; }
 
-# socket_folder NAME: where the run in the background has its sockets.
-socket_folder() {
-    sed -n 's/.* server\.bound endpoint=ipc:\/\/\(.*\)\/control$/\1/p' "$work/$1.log"
-}
-
 # all_gone NAME: no process and no socket folder of the run is left.
 all_gone() {
     wait_for 10 group_gone "$1"
