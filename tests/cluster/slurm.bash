@@ -264,17 +264,14 @@ same_bits() {
     same_run "$BATS_FILE_TMPDIR/calm" out
 }
 
-# hold JOB: its workers stand still, and with them the run. let_go JOB [NODE]: they go on, those
-# that Slurm has not killed meanwhile.
+# hold JOB: its workers stand still, and with them the run. let_go JOB [NODE]: they go on.
 hold() {
     # shellcheck disable=SC2046
     kill -STOP $(workers_of "$1")
 }
 let_go() {
-    local worker
-    for worker in $(workers_of "$@"); do
-        kill -CONT "$worker" || true
-    done
+    # shellcheck disable=SC2046
+    kill -CONT $(workers_of "$@")
 }
 
 # slurm_clear: ends the jobs of a test, and shows what they said if it has failed.
